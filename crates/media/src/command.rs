@@ -1,0 +1,204 @@
+//! What the media engine is told and what it tells. One engine owns all legs of a call.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::session::{Codec, MediaDescription};
+
+/// Names a leg inside one engine. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub u64);
+
+/// Names a prompt given to one ear. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlayId(pub u64);
+
+/// Mono sound at 8 kHz, 16 bit, shared between all who play it.
+pub type Sound = Arc<[i16]>;
+
+/// An order to the engine.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A leg exists from here on; it may send before the far side is known.
+    Open {
+        /// Its name.
+        leg: LegId,
+        /// The codec to start with; `Remote` may change it.
+        codec: Codec,
+        /// Watch this ear: after 2 s without energy the engine plays filler by itself (M16).
+        watched: bool,
+    },
+    /// What the far side offered or answered, first or by re-INVITE.
+    Remote {
+        /// Which leg.
+        leg: LegId,
+        /// Their side. The first codec is the one in use.
+        description: MediaDescription,
+        /// The host that signalling comes from, for the source lock when the SDP address is private.
+        signalling: Option<SocketAddr>,
+    },
+    /// Set what ears hear when no prompt plays; all on one tick.
+    Wire(Vec<(LegId, Source)>),
+    /// Play to one ear in place of its source; replaces a prompt that plays there.
+    Play {
+        /// The ear.
+        leg: LegId,
+        /// The id that comes back.
+        play: PlayId,
+        /// What.
+        sound: Sound,
+    },
+    /// Stop a prompt.
+    Stop {
+        /// Which one.
+        play: PlayId,
+    },
+    /// Send keys by RFC 4733, one after the other.
+    SendKeys {
+        /// To whom.
+        leg: LegId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        keys: Vec<char>,
+    },
+    /// Give or stop giving the frames of a leg to the outside.
+    Tap {
+        /// Which leg.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
+    /// Report what this ear was sent since the last such mark; begins a new measure.
+    Measure {
+        /// Which ear.
+        leg: LegId,
+        /// Comes back.
+        mark: u64,
+    },
+    /// The leg is gone. Its prompt ends as stopped, its last statistics are reported.
+    Close {
+        /// Which leg.
+        leg: LegId,
+    },
+}
+
+/// What an ear hears when no prompt plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Comfort noise at −62 dBov.
+    Quiet,
+    /// Hold music at −28 dBov.
+    Hold,
+    /// Another leg of the same engine.
+    Leg(LegId),
+}
+
+/// News from the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// A prompt ended.
+    Played {
+        /// Which one.
+        play: PlayId,
+        /// To its end, or stopped.
+        finished: bool,
+    },
+    /// A key was pressed, told once, when it began.
+    Key {
+        /// Whose leg.
+        leg: LegId,
+        /// Which key.
+        key: char,
+    },
+    /// The watchdog had to fill an ear.
+    Filled {
+        /// Which ear.
+        leg: LegId,
+    },
+    /// The first packet from the far side was accepted.
+    Heard {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The answer to `Measure`.
+    Measured {
+        /// Which ear.
+        leg: LegId,
+        /// As given.
+        mark: u64,
+        /// What was sent to it.
+        ear: EarMeasure,
+    },
+    /// The last word about a leg.
+    Closed {
+        /// Which leg.
+        leg: LegId,
+        /// Its numbers.
+        stats: LegStats,
+    },
+}
+
+/// What was sent to one ear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarMeasure {
+    /// The longest run without energy (below −55 dBov; comfort noise counts as silence).
+    pub silence_longest: Duration,
+    /// Frames sent.
+    pub frames: u64,
+    /// How often the watchdog filled.
+    pub fills: u32,
+}
+
+/// The numbers of one leg (RFC 3550 terms).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LegStats {
+    /// RTP packets accepted.
+    pub received: u64,
+    /// Packets that never came, by sequence number.
+    pub lost: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Packets that came twice.
+    pub duplicated: u64,
+    /// Packets that were not ours: wrong source, malformed, unknown payload.
+    pub rejected: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// Interarrival jitter, RFC 3550 §6.4.1.
+    pub jitter: Duration,
+    /// Round trip by RTCP, if the far side reported.
+    pub round_trip: Option<Duration>,
+    /// Frames concealed.
+    pub concealed: u64,
+}
+
+/// A packet to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// From which leg's socket.
+    pub leg: LegId,
+    /// RTP or RTCP socket.
+    pub channel: Channel,
+    /// Where to.
+    pub to: SocketAddr,
+}
+
+/// Which of a leg's two ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// The even port.
+    Rtp,
+    /// The odd port; unused with rtcp-mux.
+    Rtcp,
+}
+
+/// One frame that a tapped leg's far side said, in the order of its timeline, gaps filled by loss marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapFrame {
+    /// Whose voice.
+    pub leg: LegId,
+    /// When it was due at our ear, on the gateway's clock.
+    pub at: Duration,
+    /// The encoded 20 ms, 160 bytes of G.711; `None` for a lost frame.
+    pub payload: Option<[u8; 160]>,
+    /// How it is encoded.
+    pub codec: Codec,
+}

@@ -1,0 +1,1 @@
+//! Nothing lives here: the package holds the checks of the house in `tidy.rs`.
