@@ -146,6 +146,9 @@ pub enum Unqueued {
     Closed,
     /// No such queue is configured.
     UnknownQueue,
+    /// An agent was held for the ticket longer than the lease allows and neither taken nor given back:
+    /// the call is taken for dead. The fault is ours.
+    Lapsed,
 }
 
 /// What the distributor tells about a ticket.
