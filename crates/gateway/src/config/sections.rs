@@ -1,0 +1,257 @@
+//! The sections of `segue.toml` with their defaults. `config/segue.toml` says why each is what it is.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// `[sip]`: where signalling is heard and who may call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Sip {
+    /// UDP addresses to listen on.
+    pub(crate) udp: Vec<SocketAddr>,
+    /// TCP addresses to listen on.
+    pub(crate) tcp: Vec<SocketAddr>,
+    /// The address to write into Contact and Via instead of the bound one; empty: the bound one.
+    pub(crate) advertised: String,
+    /// The digest realm (RFC 7616).
+    pub(crate) realm: String,
+    /// Carriers and exchanges that may send calls.
+    pub(crate) trunks: Vec<Trunk>,
+    /// Limits against overload.
+    pub(crate) limits: SipLimits,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+        Self {
+            udp: vec![local],
+            tcp: vec![local],
+            advertised: String::new(),
+            realm: "segue".to_owned(),
+            trunks: vec![Trunk { name: "local".to_owned(), sources: vec!["127.0.0.0/8".to_owned()], ..Trunk::default() }],
+            limits: SipLimits::default(),
+        }
+    }
+}
+
+/// `[[sip.trunks]]`: who may send calls, by source address or by digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Trunk {
+    /// A name for logs and records.
+    pub(crate) name: String,
+    /// Source networks, such as `203.0.113.0/24`; empty: by digest alone.
+    pub(crate) sources: Vec<String>,
+    /// Digest user; empty: by source alone.
+    pub(crate) user: String,
+    /// Digest password.
+    pub(crate) password: String,
+}
+
+/// `[sip.limits]`: what is refused with 503 and Retry-After.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SipLimits {
+    /// Calls at the same time.
+    pub(crate) calls_max: usize,
+    /// New calls a second, over all sources.
+    pub(crate) calls_per_second: u32,
+    /// Requests a second from one source address.
+    pub(crate) source_per_second: u32,
+}
+
+impl Default for SipLimits {
+    fn default() -> Self {
+        Self { calls_max: 500, calls_per_second: 50, source_per_second: 100 }
+    }
+}
+
+/// `[media]`: where sound flows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Media {
+    /// The address to bind for RTP.
+    pub(crate) address: IpAddr,
+    /// The address to write into SDP instead; empty: the bound one.
+    pub(crate) advertised: String,
+    /// First RTP port, even.
+    pub(crate) port_first: u16,
+    /// Last RTCP port, odd.
+    pub(crate) port_last: u16,
+    /// Media threads; 0: one for each core but one.
+    pub(crate) threads: usize,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            advertised: String::new(),
+            port_first: 20_000,
+            port_last: 29_999,
+            threads: 0,
+        }
+    }
+}
+
+/// `[bot]`: whom the caller talks to first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Bot {
+    /// The bot's SIP URI, such as `sip:bot@127.0.0.1:5070`.
+    pub(crate) uri: String,
+    /// Whether a REFER from the bot is read as a handoff request.
+    pub(crate) refer: bool,
+}
+
+impl Default for Bot {
+    fn default() -> Self {
+        Self { uri: "sip:bot@127.0.0.1:5070".to_owned(), refer: true }
+    }
+}
+
+/// Which recogniser runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecognitionEngine {
+    /// No transcript of our own: keys and bot-declared handoffs still work.
+    #[default]
+    None,
+    /// Whisper on this machine.
+    Whisper,
+}
+
+/// `[recognition]`: live transcription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Recognition {
+    /// Which engine.
+    pub(crate) engine: RecognitionEngine,
+    /// The model's name in `models/manifest.toml`.
+    pub(crate) model: String,
+    /// Where the models lie.
+    pub(crate) models: PathBuf,
+    /// Whether the demo model may be used; it knows a few hundred words of synthetic voices.
+    pub(crate) allow_demo_model: bool,
+    /// Worker threads; 0: half the cores, at least one.
+    pub(crate) workers: usize,
+    /// Milliseconds between partial results while somebody speaks.
+    pub(crate) partial_interval_ms: u64,
+}
+
+impl Default for Recognition {
+    fn default() -> Self {
+        Self {
+            engine: RecognitionEngine::None,
+            model: "base.en-q8_0".to_owned(),
+            models: PathBuf::from("models"),
+            allow_demo_model: false,
+            workers: 0,
+            partial_interval_ms: 1_000,
+        }
+    }
+}
+
+/// `[synthesis]`: the gateway's own voice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Synthesis {
+    /// Duration of announcements against the voice's own, 1.0 is as built.
+    pub(crate) announcement_stretch: f32,
+    /// Duration of whispers; below 1 is faster.
+    pub(crate) whisper_stretch: f32,
+    /// Rendered prompts kept in memory.
+    pub(crate) cache_max: usize,
+}
+
+impl Default for Synthesis {
+    fn default() -> Self {
+        Self { announcement_stretch: 1.0, whisper_stretch: 0.85, cache_max: 2_000 }
+    }
+}
+
+/// `[store]`: what is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Store {
+    /// The SQLite file.
+    pub(crate) path: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: PathBuf::from("run/segue.db") }
+    }
+}
+
+/// `[api]`: REST, events, health and metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Api {
+    /// Where to listen.
+    pub(crate) bind: SocketAddr,
+    /// Keys that may call; none: only callers on this machine may.
+    pub(crate) keys: Vec<ApiKey>,
+    /// Event subscribers at the same time.
+    pub(crate) subscribers_max: usize,
+    /// Events kept for those who come back.
+    pub(crate) events_kept: usize,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            keys: Vec::new(),
+            subscribers_max: 100,
+            events_kept: 10_000,
+        }
+    }
+}
+
+/// `[[api.keys]]`: one key, kept as its SHA-256.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApiKey {
+    /// Who has it.
+    pub(crate) name: String,
+    /// SHA-256 of the key, 64 hexadecimal digits.
+    pub(crate) sha256: String,
+    /// Whether it may change things.
+    pub(crate) write: bool,
+}
+
+/// `[shutdown]`: how the program ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Shutdown {
+    /// Seconds that running calls may go on after SIGTERM.
+    pub(crate) grace_s: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace_s: 300 }
+    }
+}
+
+/// `[log]`: what the program tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// A filter such as `info,segue_sip=debug`.
+    pub(crate) filter: String,
+    /// JSON lines instead of text.
+    pub(crate) json: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), json: false }
+    }
+}
