@@ -18,7 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("speech", &["media", "trigger"]),
     ("sip", &["media"]),
     ("bot", &["media"]),
-    ("store", &["acd", "call"]),
+    ("store", &["acd", "call", "trigger"]),
     ("api", &["acd", "call", "trigger"]),
     ("sim", &["acd", "call", "trigger"]),
     ("gateway", &["acd", "api", "bot", "call", "media", "sip", "speech", "store", "trigger"]),
