@@ -5,14 +5,24 @@
 
 mod action;
 mod brief;
+mod context;
+mod control;
 mod event;
 mod party;
+mod policy;
 mod record;
+mod start;
 mod state;
+pub mod writer;
 
 pub use action::{Action, Destination, HangUpWhy, Prompt, RefuseWhy, Source, Style};
 pub use brief::{Brief, Entity, EntityKind, Fact, Metadata};
+pub use context::{Channel, Context, HandoffMetadata, HandoffRequest, TranscriptLine};
+pub use control::{Call, CallView, HandoffView};
 pub use event::{AgentChoice, Declared, DialFailure, Event, HandoffOrder, LegEnd, PlayedHow};
 pub use party::{AttemptId, CallId, Party, PlaybackId};
+pub use policy::{Limits, Message, Policy, PolicyError, PromptError, Prompts, Routes, Speech, Times};
 pub use record::{CallRecord, EndedBy, Entry, HandoffRecord, Milestone};
+pub use start::{CallStart, CallerIdentity};
 pub use state::{HandoffState, Phase};
+pub use writer::{BriefInput, WhisperLimit};
