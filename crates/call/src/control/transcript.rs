@@ -1,0 +1,156 @@
+//! The words of a call: final utterances and those that still grow, within limits.
+//!
+//! Recognisers repeat themselves and overtake each other: a final is kept once, and a partial that comes after its
+//! final, or that hears less than the one before it, changes nothing.
+
+use std::collections::BTreeMap;
+
+use segue_trigger::{Stage, Utterance, UtteranceId};
+
+use crate::policy::Limits;
+
+/// What a piece of transcript did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It was late or told twice.
+    Not,
+    /// It grows.
+    Partial,
+    /// It is finished.
+    Final,
+}
+
+/// The words of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Transcript {
+    limits: Limits,
+    /// In order of their ids.
+    finals: Vec<Utterance>,
+    partials: BTreeMap<UtteranceId, Utterance>,
+    /// Finals that were dropped at the limit.
+    dropped: u32,
+    /// The newest final that was dropped: it and what is older does not come back.
+    dropped_to: Option<UtteranceId>,
+}
+
+impl Transcript {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, finals: Vec::new(), partials: BTreeMap::new(), dropped: 0, dropped_to: None }
+    }
+
+    /// Takes a piece in, cut to the limit.
+    pub(crate) fn take(&mut self, utterance: &mut Utterance) -> Kept {
+        let id = utterance.id;
+        if self.dropped_to.is_some_and(|dropped_to| id <= dropped_to) {
+            return Kept::Not;
+        }
+        let Err(place) = self.finals.binary_search_by_key(&id, |known| known.id) else {
+            return Kept::Not;
+        };
+        if let Some((end, _)) = utterance.text.char_indices().nth(self.limits.utterance_chars) {
+            utterance.text.truncate(end);
+        }
+        match utterance.stage {
+            Stage::Partial => {
+                if self.partials.get(&id).is_some_and(|known| known.end > utterance.end) {
+                    return Kept::Not;
+                }
+                self.partials.insert(id, utterance.clone());
+                if self.partials.len() > self.limits.partials {
+                    self.partials.pop_first();
+                }
+                Kept::Partial
+            }
+            Stage::Final => {
+                self.partials.remove(&id);
+                self.finals.insert(place, utterance.clone());
+                if self.finals.len() > self.limits.utterances {
+                    self.dropped = self.dropped.saturating_add(1);
+                    self.dropped_to = Some(self.finals.remove(0).id);
+                }
+                Kept::Final
+            }
+        }
+    }
+
+    /// The final utterances that are kept, in order.
+    pub(crate) fn finals(&self) -> &[Utterance] {
+        &self.finals
+    }
+
+    /// The utterances that still grow, in order.
+    pub(crate) fn partials(&self) -> impl Iterator<Item = &Utterance> {
+        self.partials.values()
+    }
+
+    /// How many final utterances there were, dropped ones too.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.finals.len()).unwrap_or(u32::MAX).saturating_add(self.dropped)
+    }
+
+    /// How many final utterances were dropped at the limit.
+    pub(crate) fn dropped(&self) -> u32 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use segue_trigger::Speaker;
+
+    use super::*;
+
+    fn said(id: u32, text: &str, stage: Stage, end: u64) -> Utterance {
+        let (start, end) = (Duration::ZERO, Duration::from_secs(end));
+        Utterance {
+            id: UtteranceId(id),
+            speaker: Speaker::Caller,
+            text: text.into(),
+            start,
+            end,
+            confidence: 1.0,
+            stage,
+        }
+    }
+
+    fn limited() -> Transcript {
+        Transcript::new(Limits { utterances: 2, partials: 2, utterance_chars: 5, ..Limits::default() })
+    }
+
+    #[test]
+    fn a_final_replaces_its_partial_and_comes_once() {
+        let mut words = limited();
+        assert_eq!(words.take(&mut said(1, "he", Stage::Partial, 1)), Kept::Partial);
+        assert_eq!(words.take(&mut said(1, "hello", Stage::Final, 2)), Kept::Final);
+        assert_eq!(words.take(&mut said(1, "hello", Stage::Final, 2)), Kept::Not);
+        assert_eq!(words.take(&mut said(1, "hel", Stage::Partial, 3)), Kept::Not);
+        assert_eq!((words.finals().len(), words.partials().count(), words.count()), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_partial_that_hears_less_is_late() {
+        let mut words = limited();
+        words.take(&mut said(1, "hello", Stage::Partial, 3));
+        assert_eq!(words.take(&mut said(1, "he", Stage::Partial, 2)), Kept::Not);
+    }
+
+    #[test]
+    fn at_the_limit_the_oldest_goes_and_is_counted_and_does_not_come_back() {
+        let mut words = limited();
+        for id in 1..=3 {
+            words.take(&mut said(id, "yes", Stage::Final, id.into()));
+        }
+        assert_eq!((words.finals().len(), words.count(), words.dropped()), (2, 3, 1));
+        assert_eq!(words.take(&mut said(1, "yes", Stage::Final, 9)), Kept::Not);
+    }
+
+    #[test]
+    fn a_long_utterance_is_cut_between_letters() {
+        let mut words = limited();
+        let mut long = said(1, "äöüßéèê", Stage::Final, 1);
+        words.take(&mut long);
+        assert_eq!(long.text, "äöüßé");
+    }
+}

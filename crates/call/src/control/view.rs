@@ -1,0 +1,116 @@
+//! A snapshot of a call for pages and the API. It is told, never kept: the call itself is the truth.
+
+use std::{sync::Arc, time::Duration};
+
+use segue_acd::{AgentId, QueueId, WaitEstimate};
+use segue_trigger::Utterance;
+
+use super::{Call, State, handoff::AgentSide};
+use crate::{
+    brief::Brief,
+    context::HandoffRequest,
+    party::{CallId, Party},
+    record::HandoffRecord,
+    start::CallerIdentity,
+    state::Phase,
+};
+
+/// What can be seen of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallView {
+    /// Which call.
+    pub id: CallId,
+    /// Who calls.
+    pub caller: CallerIdentity,
+    /// When it began, since the Unix epoch.
+    pub started: Duration,
+    /// Where it is.
+    pub phase: Phase,
+    /// The parties whose legs are up.
+    pub legs: Vec<Party>,
+    /// The handoff under way or bridged.
+    pub handoff: Option<HandoffView>,
+    /// The handoffs that are over, in order.
+    pub closed: Vec<HandoffRecord>,
+    /// Final utterances, in order.
+    pub transcript: Vec<Utterance>,
+    /// Utterances that still grow.
+    pub partials: Vec<Utterance>,
+    /// Final utterances that were dropped at the limit; they came before the first one here.
+    pub transcript_dropped: u32,
+    /// The newest brief.
+    pub brief: Option<Arc<Brief>>,
+}
+
+/// What can be seen of a handoff.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandoffView {
+    /// Its number, state, reason and times.
+    pub record: HandoffRecord,
+    /// The queue it waits in; `None` once it is bridged.
+    pub queue: Option<QueueId>,
+    /// The caller's place and expected wait, while known.
+    pub place: Option<(u32, WaitEstimate)>,
+    /// The agent who is asked, accepted or talks.
+    pub agent: Option<AgentId>,
+    /// The agent's spoken name.
+    pub agent_name: Option<String>,
+}
+
+impl Call {
+    /// A snapshot.
+    pub fn view(&self) -> CallView {
+        let core = &self.core;
+        let legs = [
+            (Party::Caller, core.legs.caller_up),
+            (Party::Bot, core.legs.bot.is_up()),
+            (Party::Agent, core.legs.agent.is_up()),
+        ];
+        CallView {
+            id: core.start.id.clone(),
+            caller: core.start.caller.clone(),
+            started: core.start.at,
+            phase: core.phase.unwrap_or(Phase::Connecting),
+            legs: legs.into_iter().filter(|(_, up)| *up).map(|(party, _)| party).collect(),
+            handoff: self.handoff_view(),
+            closed: core.closed.clone(),
+            transcript: core.known.transcript.finals().to_vec(),
+            partials: core.known.transcript.partials().cloned().collect(),
+            transcript_dropped: core.known.transcript.dropped(),
+            brief: core.known.brief.clone(),
+        }
+    }
+
+    /// The wire object of a handoff (C10) from what is known now. `None` before anything was said or asked.
+    pub fn handoff_request(&self) -> Option<HandoffRequest> {
+        self.core.handoff_request()
+    }
+
+    fn handoff_view(&self) -> Option<HandoffView> {
+        match &self.state {
+            State::HandingOff(handoff) => Some(HandoffView {
+                record: handoff.record.clone(),
+                queue: Some(handoff.queue.clone()),
+                place: match handoff.agent {
+                    AgentSide::Queued(place) => place.map(|place| (place.position, place.wait)),
+                    AgentSide::Asked
+                    | AgentSide::Offered(_)
+                    | AgentSide::Ringing(_)
+                    | AgentSide::Briefing(_)
+                    | AgentSide::Accepted(_)
+                    | AgentSide::Introducing(_) => None,
+                },
+                agent: handoff.agent.offer().map(|offer| offer.agent.clone()),
+                agent_name: handoff.agent.offer().map(|offer| offer.name.clone()),
+            }),
+            State::WithAgent(talk) => Some(HandoffView {
+                record: talk.record.clone(),
+                queue: None,
+                place: None,
+                agent: talk.record.agent.clone(),
+                agent_name: Some(talk.name.clone()),
+            }),
+            State::Connecting(_) | State::WithBot(_) | State::Ending(_) | State::Ended => None,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Caller and agent talk. The handoff is over when one of them hangs up; a leg that breaks opens the next one.
+
+use segue_acd::ReservationId;
+
+use super::{State, core::Core, ending, handoff, news::News, reasons, timers::Timer};
+use crate::{
+    action::{Action, HangUpWhy, Source},
+    event::LegEnd,
+    party::Party,
+    policy::Message,
+    record::{EndedBy, HandoffRecord},
+    state::HandoffState,
+};
+
+/// Caller and agent talk.
+#[derive(Debug)]
+pub(crate) struct WithAgent {
+    pub(crate) record: HandoffRecord,
+    pub(crate) reservation: ReservationId,
+    /// As it was spoken to the caller.
+    pub(crate) name: String,
+}
+
+impl WithAgent {
+    pub(crate) fn step(self: Box<Self>, news: News, core: &mut Core) -> State {
+        match news {
+            News::AgentGone(LegEnd::HungUp) => {
+                self.close(HandoffState::Completed, core);
+                ending::farewell(core, EndedBy::Agent, &[Message::Goodbye])
+            }
+            News::AgentGone(cause @ (LegEnd::Lost | LegEnd::Error)) => {
+                core.wire(&[(Party::Caller, Source::Hold)]);
+                self.close(HandoffState::Failed, core);
+                handoff::open(core, reasons::agent_lost(&format!("{cause:?}")))
+            }
+            News::Due(Timer::Talk) => {
+                core.wire(&[(Party::Caller, Source::Hold)]);
+                core.hang_up(Party::Agent, HangUpWhy::Failed);
+                self.close(HandoffState::Completed, core);
+                ending::farewell(core, EndedBy::Us, &[Message::SorryBroken, Message::ThenEnd])
+            }
+            News::BotUp
+            | News::BotUnreached(_)
+            | News::BotGone(_)
+            | News::AgentRinging
+            | News::AgentUp
+            | News::AgentUnreached(_)
+            | News::Choice(_)
+            | News::Request(_)
+            | News::Ticket(_)
+            | News::Recalled(_)
+            | News::Learned
+            | News::Spoken(..)
+            | News::Due(_) => State::WithAgent(self),
+        }
+    }
+
+    /// Gives the agent back and ends the handoff.
+    pub(crate) fn close(self: Box<Self>, state: HandoffState, core: &mut Core) {
+        core.act(Action::AgentFree { reservation: self.reservation });
+        core.close_handoff(self.record, state);
+    }
+}
