@@ -66,6 +66,13 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Begin or end the watch over an ear; one that begins counts silence from there (M16).
+    Watch {
+        /// Which ear.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
     /// Report what this ear was sent since the last such mark; begins a new measure.
     Measure {
         /// Which ear.
@@ -115,6 +122,11 @@ pub enum Report {
     },
     /// The first packet from the far side was accepted.
     Heard {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// A leg could not be opened: the engine is full, or the id was used before.
+    Refused {
         /// Which leg.
         leg: LegId,
     },

@@ -3,9 +3,29 @@
 //! No socket, no clock, no thread. `crates/gateway/src/media` drives one `Engine` on each media thread.
 
 mod command;
+mod conceal;
+mod ear;
+mod engine;
+pub mod g711;
+mod jitter;
+mod keys;
+pub mod level;
+mod lock;
+mod music;
+mod noise;
+mod outbox;
+pub mod random;
+mod reception;
+pub mod rtp;
 mod session;
+pub mod tone;
+mod voice;
+mod watchdog;
 
 pub use command::{
     Channel, Command, EarMeasure, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, Transmit,
 };
+pub use engine::{Engine, EngineConfig, EngineCounters};
+pub use jitter::JitterLimits;
+pub use music::Music;
 pub use session::{Codec, Direction, MediaDescription};

@@ -1,0 +1,282 @@
+//! The receiving half of a leg: from packets to one frame of the far side's voice a tick.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use crate::{
+    command::LegStats,
+    conceal::Concealment,
+    g711::{FRAME, Frame},
+    jitter::{JitterBuffer, JitterLimits, Laid, Packet, Taken},
+    keys::{Event, KeyListener},
+    lock::{SourceLock, Verdict},
+    reception::{Reception, Seen},
+    rtp::Header,
+    session::{Codec, MediaDescription},
+};
+
+pub(crate) struct Voice {
+    codec: Codec,
+    types: PayloadTypes,
+    pub(crate) lock: SourceLock,
+    pub(crate) reception: Reception,
+    listener: KeyListener,
+    buffer: JitterBuffer,
+    concealment: Concealment,
+    frame: Frame,
+    said: Said,
+    heard: bool,
+    counts: Counts,
+}
+
+/// What the far side said in this tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// Nothing, or nothing for others' ears.
+    Nothing,
+    /// What is in the frame.
+    Sound,
+}
+
+/// What a packet brought besides sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing.
+    None,
+    /// It is the first ever accepted.
+    First,
+    /// A key was pressed.
+    Key(char),
+    /// The first ever, and a key.
+    FirstKey(char),
+}
+
+/// What the tap of a voice gets in one tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tapped {
+    /// The far side has not been heard yet.
+    NotYet,
+    /// It said this.
+    Frame(Frame),
+    /// Lost, or not sent.
+    Gap,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    late: u64,
+    duplicated: u64,
+    rejected: u64,
+    concealed: u64,
+}
+
+enum Kind {
+    Audio(Codec),
+    Event,
+    ComfortNoise,
+    Unknown,
+}
+
+struct PayloadTypes {
+    codecs: Vec<(Codec, u8)>,
+    /// As the far side wants to get it, and as our own offers name it: which of them it uses depends on who
+    /// offered, and some phones get it wrong.
+    events: [Option<u8>; 2],
+}
+
+/// RFC 3389.
+const COMFORT_NOISE: u8 = 13;
+/// 120 ms; longer packets are no speech of anybody's phone.
+const PAYLOAD_MAX: usize = 960;
+
+impl Voice {
+    pub(crate) fn new(codec: Codec, limits: JitterLimits, telephone_event: u8) -> Self {
+        Self {
+            codec,
+            types: PayloadTypes { codecs: Vec::new(), events: [None, Some(telephone_event)] },
+            lock: SourceLock::default(),
+            reception: Reception::default(),
+            listener: KeyListener::default(),
+            buffer: JitterBuffer::new(limits),
+            concealment: Concealment::new(codec),
+            frame: [codec.silence(); FRAME],
+            said: Said::Nothing,
+            heard: false,
+            counts: Counts::default(),
+        }
+    }
+
+    pub(crate) fn remote(&mut self, description: &MediaDescription, signalling: Option<IpAddr>) {
+        self.lock.remote(description.rtp, signalling);
+        self.types.codecs.clone_from(&description.codecs);
+        if let Some(event) = self.types.events.first_mut() {
+            *event = description.telephone_event;
+        }
+        if let Some(&(codec, _)) = description.codecs.first()
+            && codec != self.codec
+        {
+            self.codec = codec;
+            self.buffer.restart();
+            self.concealment.forget(codec);
+            self.frame.fill(codec.silence());
+        }
+    }
+
+    pub(crate) fn on_rtp(&mut self, now: Duration, from: SocketAddr, bytes: &[u8]) -> News {
+        let Ok((header, payload)) = Header::read(bytes) else {
+            self.reject();
+            return News::None;
+        };
+        let kind = self.types.kind(header.payload_type);
+        if matches!(kind, Kind::Unknown) || payload.len() > PAYLOAD_MAX {
+            self.reject();
+            return News::None;
+        }
+        match self.lock.admit(now, from, &header) {
+            Verdict::Ours => {}
+            Verdict::OursAnew => self.restart(),
+            Verdict::Foreign => {
+                self.reject();
+                return News::None;
+            }
+        }
+        if self.reception.note(header.sequence) == Seen::Again {
+            self.counts.duplicated += 1;
+            return News::None;
+        }
+        let key = match kind {
+            Kind::Audio(codec) => {
+                self.reception.arrived(now, header.timestamp);
+                self.on_audio(now, &header, (codec, payload));
+                None
+            }
+            Kind::Event => self.on_event(&header, payload),
+            Kind::ComfortNoise | Kind::Unknown => None,
+        };
+        match (std::mem::replace(&mut self.heard, true), key) {
+            (true, None) => News::None,
+            (false, None) => News::First,
+            (true, Some(key)) => News::Key(key),
+            (false, Some(key)) => News::FirstKey(key),
+        }
+    }
+
+    /// Makes this tick's frame.
+    pub(crate) fn tick(&mut self) -> Tapped {
+        let taken = self.buffer.take(self.codec, &mut self.frame);
+        let (said, tapped) = match taken {
+            Taken::Idle => (Said::Nothing, if self.heard { Tapped::Gap } else { Tapped::NotYet }),
+            Taken::Whole | Taken::Inserted => {
+                let tapped = Tapped::Frame(self.frame);
+                self.concealment.whole(self.codec, &mut self.frame);
+                (Said::Sound, tapped)
+            }
+            Taken::Broken => {
+                self.counts.concealed += 1;
+                self.concealment.fill(self.codec, &mut self.frame, self.buffer.missing());
+                let said = if self.concealment.is_faded() { Said::Nothing } else { Said::Sound };
+                (said, Tapped::Gap)
+            }
+            Taken::Key => {
+                self.concealment.forget(self.codec);
+                (Said::Nothing, Tapped::Frame(self.frame))
+            }
+        };
+        self.said = said;
+        tapped
+    }
+
+    pub(crate) const fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// This tick's frame in the voice's own codec.
+    pub(crate) const fn frame(&self) -> Option<&Frame> {
+        match self.said {
+            Said::Nothing => None,
+            Said::Sound => Some(&self.frame),
+        }
+    }
+
+    pub(crate) fn reject(&mut self) {
+        self.counts.rejected += 1;
+    }
+
+    /// How long the jitter buffer holds sound back at present.
+    pub(crate) fn delay(&self) -> Duration {
+        self.buffer.delay()
+    }
+
+    /// The receiving half of a leg's numbers.
+    pub(crate) fn stats(&self) -> LegStats {
+        LegStats {
+            received: self.reception.totals().received,
+            lost: self.reception.lost(),
+            late: self.counts.late,
+            duplicated: self.counts.duplicated,
+            rejected: self.counts.rejected,
+            jitter: self.reception.jitter(),
+            concealed: self.counts.concealed,
+            ..LegStats::default()
+        }
+    }
+
+    fn restart(&mut self) {
+        self.reception.restart();
+        self.listener.restart();
+        self.buffer.restart();
+    }
+
+    fn on_audio(&mut self, now: Duration, header: &Header, (codec, payload): (Codec, &[u8])) {
+        if payload.is_empty() {
+            return;
+        }
+        let mut converted = [0_u8; PAYLOAD_MAX];
+        let bytes = match converted.get_mut(..payload.len()) {
+            Some(converted) if codec != self.codec => {
+                converted.copy_from_slice(payload);
+                codec.transcode(self.codec, converted);
+                converted
+            }
+            Some(_) | None => payload,
+        };
+        let packet = Packet { sequence: header.sequence, timestamp: header.timestamp, bytes };
+        match self.buffer.lay(now, &packet) {
+            Laid::InTime | Laid::Anew => {}
+            Laid::Late | Laid::Astray => self.counts.late += 1,
+        }
+    }
+
+    fn on_event(&mut self, header: &Header, payload: &[u8]) -> Option<char> {
+        let Some(event) = Event::read(payload) else {
+            self.reject();
+            return None;
+        };
+        let duration = u32::from(event.duration);
+        if event.end {
+            self.buffer.key(header.timestamp, duration);
+            self.buffer.key_ended(header.timestamp, duration);
+        } else {
+            // Until the next packet of the event says how far it reaches, it reaches two frames further.
+            self.buffer.key(header.timestamp, duration + 2 * FRAME as u32);
+        }
+        self.listener.hear(header.timestamp, event)
+    }
+}
+
+impl PayloadTypes {
+    fn kind(&self, payload_type: u8) -> Kind {
+        if let Some(&(codec, _)) = self.codecs.iter().find(|(_, known)| *known == payload_type) {
+            return Kind::Audio(codec);
+        }
+        match payload_type {
+            _ if self.events.contains(&Some(payload_type)) => Kind::Event,
+            0 => Kind::Audio(Codec::Pcmu),
+            8 => Kind::Audio(Codec::Pcma),
+            COMFORT_NOISE => Kind::ComfortNoise,
+            _ => Kind::Unknown,
+        }
+    }
+}
