@@ -66,7 +66,7 @@ const EXPANSIONS: &str = "\
 const NOISE: &str = "\
     um, uh, uhm, umm, er, erm, ah, hmm, mm, please, just, really, actually, simply, kindly, maybe, \
     perhaps, literally, honestly, seriously, directly, immediately, quickly, now, fucking, freaking, \
-    fricking, bloody, damn, goddamn, damned, effing, stupid, already, still, finally, instead";
+    fricking, bloody, damn, goddamn, damned, effing, stupid, already, still, finally";
 
 const CLASSES: &[(&str, &str)] = &[
     ("i", "i, we, id, ill"),
@@ -117,7 +117,8 @@ const CLASSES: &[(&str, &str)] = &[
     (
         "connect",
         "connect, transfer, put, patch, pass, hand, switch, redirect, forward, direct, route, send, \
-         move, link, hook, refer, escalate, take, get, bring, reconnect",
+         move, link, hook, refer, escalate, take, get, bring, reconnect, \
+         connecting, transferring, putting, handing, passing",
     ),
     (
         "connected",
@@ -134,7 +135,7 @@ const CLASSES: &[(&str, &str)] = &[
         "want, need, require, demand, prefer, request, would like, like, would prefer, would love, \
          would rather have, rather have, must have, want to have, need to have, would like to have, \
          insist on, ask for, asking for, asked for, looking for, requesting, want to see, want to get, \
-         need to get, would like to get, waiting for, need to find, want to reach, need to reach, \
+         need to get, would like to get, need to find, want to reach, need to reach, \
          would like to reach, trying to reach, trying to get, got to have, have to have, \
          want to ask for, would like to request, want to request, calling for, wanted",
     ),
@@ -188,7 +189,10 @@ const PATTERNS: &str = "
     # get me a person
     <get> me|us [to] [on] [<det>] [<kind>] [<kind>] [<kind>] <human>
     <get> me|us [to] [on] [<det>] [<kind>] [<kind>] <one>
-    get|put|bring|call|send [<det>] [<kind>] [<kind>] <human|one> on|over|in|here
+    get|put|bring|call|send [<det>] [<kind>] [<kind>] <human|one> on|over|in|here|involved
+    waiting for|on a|an|another [<kind>] [<kind>] <human|one>
+    complain to [<det>] [<kind>] [<kind>] <human|one>
+    <one> [from|in|on] [your|the] [team|staff|company|support] <talk> <to> me|us
     ^ get|call|bring|fetch|page [<det>] [<kind>] [<kind>] <human>
     let me [have|get|see] <det> [<kind>] [<kind>] <human>
     # connect me with someone
@@ -206,7 +210,8 @@ const PATTERNS: &str = "
     <human|one> [that|who|whom] i|we can|could|may|might <talk>
     <one> who|that can|could|might|will|knows [help|fix|understand|understands|assist|explain|answer]
     who can|could|do i|we <talk> <to>
-    <can> i|we|you <reach> [me] [<det>] [<kind>] [<kind>] <human>
+    <can> i|we <reach> [me] [<det>] [<kind>] [<kind>] <human>
+    can|could|would|will|cant you get|find|call|reach|page|bring [me|us] [<det>] [<kind>] [<kind>] <human>
     <can> i|we <reach> [<det>] real|live|human|actual|different <one>
     <can> i|we <reach> [<det>] <one>
     can|could|may|would <det> [<kind>] [<kind>] <human> help|call|assist|take|talk|speak
@@ -215,6 +220,8 @@ const PATTERNS: &str = "
 ";
 
 const WHOLE: &str = "
+    i [have] said|asked [for] [<det>] [<kind>] [<kind>] <human>
+    for <det> [<kind>] [<kind>] <human>
     [<det>] [<kind>] [<kind>] [<kind>] <human>
     [<det>] real|live|human|actual|living|physical <one>
     [<det>] person|someone_real|somebody_real|human_person|warm_body
@@ -237,8 +244,7 @@ const REFUSALS: &str = "
 
 const AROUND: &str = "\
     hello, hi, hey, yes, yeah, yep, no, nope, nah, okay, ok, so, well, right, look, listen, sorry, good, \
-    morning, afternoon, evening, thanks, thank, you, oh, and, but, to, come, on, i, said, alright, all, \
-    like, then, sir, ma, am, maam, excuse, me, for";
+    morning, afternoon, evening, thanks, thank, you, oh, and, but, come, on, alright, all, like, then, maam, excuse, me, sir";
 
 const COMPOUNDS: &str = "
     human resources|resource|error|rights|nature|body|trafficking|readable|anatomy|made
@@ -247,7 +253,7 @@ const COMPOUNDS: &str = "
     <human> number|numbers|name|names|id|ids|code|codes|position|positions|job|jobs|role|roles|fee|fees|password
     <human> portal|badge|login|license|licence|certificate|manual|training|salary|discount|handbook|app|status
     <human> email|address|extension|commission|contract|agreement|review|rating|level|access|account|dashboard
-    someone|somebody|people|anyone|anybody to come|fix|install|deliver|repair|pick|clean|sign|collect|drop|replace
+    need|want|get|send someone|somebody|people|anyone|anybody to come|fix|install|deliver|repair|pick|clean|sign|collect|drop|replace
     person to come|install|deliver|repair|pick|clean|sign|collect|replace
     someone|somebody|person in my|our|his|her
     person at|from the|my|that store|shop|bank|office|desk|counter
@@ -291,7 +297,7 @@ const TRANSPARENT: &str = "\
     feel, care, mean, even, ever, necessarily, particularly, any, longer, wish, going, trying, looking, \
     asking, try, ask, get, getting, let, make, made, got, rather, being, having, for, of, in, no, a, \
     the, there, quite, interested, plan, planning, intend, able, might, may, must, go, call, it, much, \
-    he, she, they, why, how, what, happens, pay, use, forced, force, force me";
+    he, she, they, forced, force";
 
 const FRUSTRATION: &str = "\
     this is ridiculous, this is frustrating, so frustrating, i am frustrated, so frustrated, fed up, \

@@ -35,7 +35,7 @@ pub(crate) struct Requests {
     guards: Guards,
 }
 
-/// An utterance without its noise words.
+/// An utterance without its noise words, a word that was said twice in a row kept once.
 struct Heard<'a> {
     words: Vec<Word>,
     meanings: Vec<Meaning>,
@@ -120,22 +120,31 @@ impl Requests {
                 }
             }
         }
-        match self.whole(&heard) {
-            Some(Finding::No(objection)) => Finding::No(objection),
-            Some(request @ Finding::Request(_)) => request,
-            None => Finding::No(because),
+        let mut finding = Finding::No(because);
+        for (from, to) in parts(&heard.words) {
+            match self.whole(&heard, from, to) {
+                Some(request @ Finding::Request(_)) => return request,
+                Some(no) => finding = no,
+                None => {}
+            }
         }
+        finding
     }
 
     fn hear<'a>(&self, words: &[Word], text: &'a str, unsettled: bool) -> Heard<'a> {
         let mut kept: Vec<Word> = Vec::with_capacity(words.len());
-        let mut starts_sentence = false;
+        let (mut starts_sentence, mut starts_clause) = (false, false);
         for word in words {
             starts_sentence |= word.starts_sentence;
-            if !self.noise.contains(&word.text) {
-                kept.push(Word { starts_sentence, ..word.clone() });
-                starts_sentence = false;
+            starts_clause |= word.starts_clause;
+            if self.noise.contains(&word.text) {
+                continue;
             }
+            match kept.last_mut() {
+                Some(last) if last.text == word.text => last.to = word.to,
+                _ => kept.push(Word { starts_sentence, starts_clause, ..word.clone() }),
+            }
+            (starts_sentence, starts_clause) = (false, false);
         }
         let meanings = kept.iter().map(|word| self.vocabulary.meaning(&word.text)).collect();
         let completed = words.last().is_some_and(|word| self.complete.contains(&word.text));
@@ -185,11 +194,12 @@ impl Requests {
     /// A partial transcript may still turn into something else: its last word may be half a word, or the
     /// beginning of a compound.
     fn unfinished(&self, heard: &Heard<'_>, found: &Found) -> Option<String> {
-        if !heard.unsettled || found.end() < heard.words.len() {
+        if !heard.unsettled {
             return None;
         }
         let (last, meant) = (heard.words.last()?, self.vocabulary.text(*found.taken.last()?));
-        if meant.len() > last.text.len() && meant.starts_with(&last.text) {
+        if found.end() == heard.words.len() && meant.len() > last.text.len() && meant.starts_with(&last.text)
+        {
             return Some(format!("`{}` may be half a word", last.text));
         }
         let grows = |start: usize| {
@@ -204,15 +214,16 @@ impl Requests {
             .then(|| format!("`{}` may go on", quote(heard, found)))
     }
 
-    /// A request that is all there is to the utterance, perhaps said more than once.
-    fn whole(&self, heard: &Heard<'_>) -> Option<Finding> {
+    /// A request that is all there is from one word to another, perhaps said more than once.
+    fn whole(&self, heard: &Heard<'_>, from: usize, to: usize) -> Option<Finding> {
         let mut first: Option<Found> = None;
-        let mut at = 0;
-        while at < heard.words.len() {
+        let mut at = from;
+        while at < to {
             let longest = self
                 .whole
                 .iter()
                 .filter_map(|pattern| pattern.match_at(&heard.meanings, at))
+                .filter(|found| found.end() <= to)
                 .max_by_key(Found::end);
             match longest {
                 Some(found) => {
@@ -227,7 +238,7 @@ impl Requests {
         if let Some(objection) = self.objection(heard, &found) {
             return Some(Finding::No(objection));
         }
-        if heard.unsettled && !heard.completed {
+        if heard.unsettled && !heard.completed && to == heard.words.len() {
             return Some(Finding::No(format!("`{}` may go on", quote(heard, &found))));
         }
         Some(Finding::Request(self.quote(heard, &found)))
@@ -244,6 +255,19 @@ impl Requests {
             format!("{said} (taken for: {})", meant.join(" "))
         }
     }
+}
+
+/// What a request can be the whole of: each sentence, and the last part of the last one.
+fn parts(words: &[Word]) -> Vec<(usize, usize)> {
+    let starts = words.iter().enumerate().filter(|(_, word)| word.starts_sentence).map(|(at, _)| at);
+    let bounds: Vec<usize> = std::iter::once(0).chain(starts).chain(std::iter::once(words.len())).collect();
+    let mut parts: Vec<(usize, usize)> =
+        bounds.iter().zip(bounds.iter().skip(1)).map(|(from, to)| (*from, *to)).collect();
+    if let Some(clause) = words.iter().rposition(|word| word.starts_clause) {
+        parts.push((clause, words.len()));
+    }
+    parts.retain(|(from, to)| from < to);
+    parts
 }
 
 fn quote(heard: &Heard<'_>, found: &Found) -> String {
@@ -313,23 +337,23 @@ impl Guards {
     /// Why a request at `start..end` does not count, if it does not.
     fn against(&self, words: &[Word], start: usize, end: usize) -> Option<String> {
         let lead = self.lead(words, start);
-        let region = words.get(lead..end)?;
         let excepted = |from: usize, to: usize| {
-            self.exceptions
-                .iter()
-                .any(|phrase| occurrences(region, phrase).any(|at| at < to && at + phrase.len() > from))
+            let overlaps = |phrase: &Vec<String>| {
+                occurrences(words, phrase, lead, end).any(|at| at < to && at + phrase.len() > from)
+            };
+            self.exceptions.iter().any(overlaps)
         };
         for phrase in &self.negations {
-            for at in occurrences(region, phrase) {
+            for at in occurrences(words, phrase, lead, end) {
                 let after = at + phrase.len();
-                let a_question = region.get(after).is_some_and(|word| self.subjects.contains(&word.text));
+                let a_question = words.get(after).is_some_and(|word| self.subjects.contains(&word.text));
                 if !a_question && !excepted(at, after) {
                     return Some(format!("`{}` takes it back", phrase.join(" ")));
                 }
             }
         }
         for phrase in &self.conditions {
-            if let Some(at) = occurrences(region, phrase).next()
+            if let Some(at) = occurrences(words, phrase, lead, end).next()
                 && !excepted(at, at + phrase.len())
             {
                 return Some(format!("`{}` makes it a question or a condition", phrase.join(" ")));
@@ -367,11 +391,20 @@ impl Guards {
     }
 }
 
-/// Where a phrase begins, each time it occurs.
-fn occurrences<'a>(words: &'a [Word], phrase: &'a [String]) -> impl Iterator<Item = usize> + 'a {
+/// Where a phrase begins, each time it ends between `lead` and `end`. It may begin before `lead`, but not in
+/// an earlier sentence.
+fn occurrences<'a>(
+    words: &'a [Word],
+    phrase: &'a [String],
+    lead: usize,
+    end: usize,
+) -> impl Iterator<Item = usize> + 'a {
     let length = phrase.len().max(1);
-    words.windows(length).enumerate().filter_map(move |(at, window)| {
+    let first = lead.saturating_sub(length);
+    words.get(first..end).unwrap_or_default().windows(length).enumerate().filter_map(move |(at, window)| {
         let same = !phrase.is_empty() && window.iter().zip(phrase).all(|(word, wanted)| word.text == *wanted);
-        same.then_some(at)
+        let inside = window.iter().skip(1).all(|word| !word.starts_sentence);
+        let touches = first + at >= lead || !words.get(lead).is_some_and(|word| word.starts_sentence);
+        (same && inside && touches).then_some(first + at)
     })
 }

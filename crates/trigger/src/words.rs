@@ -11,6 +11,8 @@ pub(crate) struct Word {
     pub(crate) text: String,
     /// A sentence ended before this word.
     pub(crate) starts_sentence: bool,
+    /// A sentence or a part of one, as commas divide it, ended before this word.
+    pub(crate) starts_clause: bool,
     /// Its bytes in the original text.
     pub(crate) from: usize,
     /// The byte after it.
@@ -20,7 +22,7 @@ pub(crate) struct Word {
 /// Splits a text into words. `expansions` are written out; every part keeps the place of the whole.
 pub(crate) fn split(text: &str, expansions: &BTreeMap<String, String>) -> Vec<Word> {
     let mut words = Vec::new();
-    let mut starts_sentence = true;
+    let mut begins = Begins { sentence: true, clause: true };
     let mut open: Option<(usize, String)> = None;
     for (at, letter) in text.char_indices().chain(std::iter::once((text.len(), ' '))) {
         if letter.is_alphanumeric() {
@@ -32,10 +34,11 @@ pub(crate) fn split(text: &str, expansions: &BTreeMap<String, String>) -> Vec<Wo
             }
         } else {
             if let Some((from, word)) = open.take() {
-                push(&mut words, &word, (from, at), starts_sentence, expansions);
-                starts_sentence = false;
+                push(&mut words, &word, (from, at), begins, expansions);
+                begins = Begins { sentence: false, clause: false };
             }
-            starts_sentence |= matches!(letter, '.' | '!' | '?' | ';');
+            begins.sentence |= matches!(letter, '.' | '!' | '?' | ';');
+            begins.clause |= begins.sentence || matches!(letter, ',' | ':' | '\u{2013}' | '\u{2014}');
         }
     }
     words
@@ -46,19 +49,32 @@ pub(crate) fn plain(phrase: &str, expansions: &BTreeMap<String, String>) -> Vec<
     split(phrase, expansions).into_iter().map(|word| word.text).collect()
 }
 
+/// What begins with the next word.
+#[derive(Clone, Copy)]
+struct Begins {
+    sentence: bool,
+    clause: bool,
+}
+
 fn push(
     words: &mut Vec<Word>,
     raw: &str,
     place: (usize, usize),
-    starts_sentence: bool,
+    begins: Begins,
     expansions: &BTreeMap<String, String>,
 ) {
     let bare: String = raw.chars().filter(|letter| *letter != '\'').collect();
     let known = expansions.get(raw).or_else(|| expansions.get(&bare));
-    let mut first = starts_sentence;
+    let mut begins = begins;
     for part in known.map_or(bare.as_str(), String::as_str).split_whitespace() {
-        words.push(Word { text: part.to_owned(), starts_sentence: first, from: place.0, to: place.1 });
-        first = false;
+        words.push(Word {
+            text: part.to_owned(),
+            starts_sentence: begins.sentence,
+            starts_clause: begins.clause,
+            from: place.0,
+            to: place.1,
+        });
+        begins = Begins { sentence: false, clause: false };
     }
 }
 
