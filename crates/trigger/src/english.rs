@@ -255,7 +255,7 @@ const COMPOUNDS: &str = "
     <human> email|address|extension|commission|contract|agreement|review|rating|level|access|account|dashboard
     need|want|get|send someone|somebody|people|anyone|anybody to come|fix|install|deliver|repair|pick|clean|sign|collect|drop|replace
     person to come|install|deliver|repair|pick|clean|sign|collect|replace
-    someone|somebody|person in my|our|his|her
+    need|want someone|somebody|anyone in my|our|his|her
     person at|from the|my|that store|shop|bank|office|desk|counter
     person of interest
     person name|names|id

@@ -1,5 +1,12 @@
 //! The explicit request against sentences labelled by hand (T01): precision, recall, partial transcripts.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by failing"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use segue_trigger::{

@@ -1,5 +1,12 @@
 //! What a growing transcript does: a request fires as soon as it is complete, once, and not before (T01, T02).
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by failing"
+)]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use segue_trigger::{
