@@ -1,0 +1,244 @@
+//! How the picture of a call follows from what the call does: live from its actions, later from what was kept.
+//!
+//! For a call that is over, [`CallSnapshot::new`], then [`CallSnapshot::keep`] for each stored entry and
+//! [`CallSnapshot::hear`] for each stored utterance give the same picture that it had when it ended.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use segue_acd::{AgentId, Language};
+use segue_call::{Action, CallId, CallRecord, Entry, HandoffRecord, HandoffState, Milestone, Phase};
+use segue_trigger::{Reason, Stage, Utterance};
+
+use crate::snapshot::{CallEnd, CallOutline, CallSnapshot, HandoffSnapshot, LegSnapshot};
+
+impl CallSnapshot {
+    /// A call that has just arrived. `at` is since the Unix epoch; `caller` is the number, empty if withheld.
+    #[must_use]
+    pub fn new(id: CallId, at: Duration, caller: String, language: Language) -> Self {
+        let outline = CallOutline {
+            id,
+            started: at,
+            ended: None,
+            phase: Phase::Connecting,
+            caller,
+            language,
+            utterances: 0,
+            handoffs: 0,
+            handoff: None,
+            reason: None,
+            agent: None,
+        };
+        Self { outline, legs: Vec::new(), transcript: Vec::new(), handoffs: Vec::new(), bot_confidence: None }
+    }
+
+    /// Brings the picture up to date with what the call does.
+    pub fn see(&mut self, at: Duration, action: &Action) {
+        match action {
+            Action::Publish(milestone) => self.note(at, milestone),
+            Action::Promise(entry) | Action::Note(entry) => self.keep(at, entry),
+            Action::Enqueue { ticket } => {
+                if let Some(handoff) = self.handoffs.last_mut() {
+                    handoff.queue = Some(ticket.queue.clone());
+                    handoff.skills.clone_from(&ticket.skills);
+                }
+            }
+            Action::AnswerCaller
+            | Action::RefuseCaller { .. }
+            | Action::Dial { .. }
+            | Action::HangUp { .. }
+            | Action::Wire { .. }
+            | Action::Play { .. }
+            | Action::StopPlay { .. }
+            | Action::Prepare { .. }
+            | Action::Withdraw { .. }
+            | Action::AgentRefused { .. }
+            | Action::AgentTook { .. }
+            | Action::AgentFree { .. }
+            | Action::ShowBrief { .. }
+            | Action::Finished => {}
+        }
+    }
+
+    /// Brings the picture up to date with something that the call published.
+    pub fn note(&mut self, at: Duration, milestone: &Milestone) {
+        match milestone {
+            Milestone::Phase { phase } => self.outline.phase = *phase,
+            Milestone::Heard(utterance) => self.hear(utterance),
+            Milestone::Decided(decision) => self.outline.reason = Some(decision.primary.code.clone()),
+            Milestone::Handoff { handoff, state, agent } => self.moved(at, *handoff, *state, agent.as_ref()),
+            Milestone::Waiting { position, wait } => {
+                if let Some(handoff) = self.handoffs.last_mut() {
+                    handoff.waiting = Some((*position, *wait));
+                }
+            }
+            Milestone::Saying { .. } => {}
+            Milestone::Leg { attempt, party, up } => {
+                let leg = LegSnapshot { attempt: *attempt, party: *party, up: *up };
+                match self.legs.iter_mut().find(|known| known.attempt == *attempt) {
+                    Some(known) => *known = leg,
+                    None => self.legs.push(leg),
+                }
+            }
+            Milestone::Brief(brief) => {
+                if let Some(handoff) =
+                    self.handoffs.iter_mut().find(|known| known.record.handoff == brief.handoff)
+                {
+                    handoff.brief = Some(Arc::clone(brief));
+                }
+            }
+            Milestone::Ended { by } => {
+                self.outline.phase = Phase::Ended;
+                self.outline.ended = Some(CallEnd { at, by: Some(*by) });
+            }
+        }
+    }
+
+    /// Brings the picture up to date with something that the call keeps.
+    pub fn keep(&mut self, at: Duration, entry: &Entry) {
+        match entry {
+            Entry::HandoffOpened { handoff, decision, brief } => {
+                self.outline.reason = Some(decision.primary.code.clone());
+                let known = self.handoff(at, *handoff);
+                known.record.reason = decision.primary.clone();
+                known.record.contributing.clone_from(&decision.contributing);
+                known.brief = Some(Arc::clone(brief));
+                self.last_state(*handoff);
+            }
+            Entry::Ticket { handoff, queue, .. } => {
+                self.handoff(at, *handoff).queue = Some(queue.clone());
+            }
+            Entry::BriefDelivered { handoff, agent, .. } => {
+                let record = &mut self.handoff(at, *handoff).record;
+                if record.agent.as_ref() != Some(agent) || record.brief_delivered.is_none() {
+                    record.brief_delivered = Some(at);
+                }
+                self.asked(*handoff, at, Some(agent));
+            }
+            Entry::Accepted { handoff, agent } => {
+                self.moved(at, *handoff, HandoffState::Accepted, Some(agent))
+            }
+            Entry::Bridged { handoff, agent } => self.moved(at, *handoff, HandoffState::Bridged, Some(agent)),
+            Entry::HandoffClosed { handoff, state } => {
+                let agent = self.handoff(at, *handoff).record.agent.clone();
+                self.moved(at, *handoff, *state, agent.as_ref());
+            }
+            Entry::CallRecord(record) => self.recorded(record),
+        }
+    }
+
+    /// Adds an utterance to the transcript, if it is final.
+    pub fn hear(&mut self, utterance: &Utterance) {
+        if utterance.stage == Stage::Partial || self.transcript.iter().any(|known| known.id == utterance.id) {
+            return;
+        }
+        // Finals may come out of order across speakers; the transcript is in the order of speech.
+        let key = (utterance.start, utterance.id);
+        let place = self.transcript.partition_point(|known| (known.start, known.id) <= key);
+        self.transcript.insert(place, utterance.clone());
+        self.outline.utterances = u32::try_from(self.transcript.len()).unwrap_or(u32::MAX);
+    }
+
+    /// The sum of the call is the call's own account: it stands above what was gathered on the way.
+    fn recorded(&mut self, record: &CallRecord) {
+        for of_handoff in &record.handoffs {
+            self.handoff(of_handoff.requested, of_handoff.handoff).record = of_handoff.clone();
+            self.last_state(of_handoff.handoff);
+        }
+        self.outline.phase = Phase::Ended;
+        self.outline.ended = Some(CallEnd { at: record.ended, by: Some(record.ended_by) });
+        self.outline.utterances = record.utterances;
+        self.legs.clear();
+    }
+
+    fn moved(&mut self, at: Duration, handoff: u32, state: HandoffState, agent: Option<&AgentId>) {
+        self.asked(handoff, at, agent);
+        let known = self.handoff(at, handoff);
+        known.record.state = state;
+        if !matches!(state, HandoffState::Queued) {
+            known.waiting = None;
+        }
+        let record = &mut known.record;
+        let moment = match state {
+            HandoffState::Announced => Some(&mut record.announced),
+            HandoffState::Briefing => Some(&mut record.answered),
+            HandoffState::Accepted => Some(&mut record.accepted),
+            HandoffState::Bridged => Some(&mut record.bridged),
+            HandoffState::Completed
+            | HandoffState::Rejected
+            | HandoffState::Failed
+            | HandoffState::Canceled
+            | HandoffState::CallbackScheduled => Some(&mut record.closed),
+            HandoffState::Requested
+            | HandoffState::Queued
+            | HandoffState::Offered
+            | HandoffState::Ringing => None,
+        };
+        if let Some(moment) = moment {
+            moment.get_or_insert(at);
+        }
+        self.last_state(handoff);
+    }
+
+    /// Notes who is asked now. Whoever was asked before and is not any more has refused, unless they were bridged.
+    fn asked(&mut self, handoff: u32, at: Duration, agent: Option<&AgentId>) {
+        let record = &mut self.handoff(at, handoff).record;
+        let previous = record.agent.take_if(|previous| Some(&*previous) != agent);
+        if let Some(previous) = previous
+            && record.bridged.is_none()
+        {
+            (record.brief_delivered, record.answered) = (None, None);
+            record.refused.push(previous);
+        }
+        record.agent = agent.cloned();
+    }
+
+    /// Keeps the call's outline in step with its last handoff.
+    fn last_state(&mut self, handoff: u32) {
+        if let Some(last) = self.handoffs.last().filter(|last| last.record.handoff == handoff) {
+            self.outline.handoff = Some(last.record.state);
+            self.outline.agent.clone_from(&last.record.agent);
+            if !last.record.reason.code.is_empty() {
+                self.outline.reason = Some(last.record.reason.code.clone());
+            }
+        }
+    }
+
+    fn handoff(&mut self, at: Duration, number: u32) -> &mut HandoffSnapshot {
+        let place =
+            self.handoffs.iter().position(|known| known.record.handoff == number).unwrap_or_else(|| {
+                self.handoffs.push(HandoffSnapshot::new(number, at));
+                self.outline.handoffs = self.outline.handoffs.max(number);
+                self.handoffs.len() - 1
+            });
+        #[expect(clippy::indexing_slicing, reason = "the place was found or made in the line above")]
+        &mut self.handoffs[place]
+    }
+}
+
+impl HandoffSnapshot {
+    fn new(handoff: u32, at: Duration) -> Self {
+        let reason = Reason {
+            rule: String::new(),
+            code: String::new(),
+            evidence: String::new(),
+            value: 0.0,
+            utterance: None,
+        };
+        let record = HandoffRecord {
+            handoff,
+            state: HandoffState::Requested,
+            reason,
+            contributing: Vec::new(),
+            agent: None,
+            requested: at,
+            announced: None,
+            brief_delivered: None,
+            answered: None,
+            accepted: None,
+            bridged: None,
+            closed: None,
+            refused: Vec::new(),
+        };
+        Self { record, brief: None, queue: None, skills: BTreeSet::new(), waiting: None }
+    }
+}

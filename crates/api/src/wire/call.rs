@@ -1,0 +1,154 @@
+//! Calls on the wire.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    handoff::Handoff,
+    time,
+    words::{EndedBy, HandoffState, Party, Phase, Speaker},
+};
+use crate::snapshot::{CallOutline, CallSnapshot, LegSnapshot};
+
+/// One call in a few words.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Call {
+    /// The call's id, the same in SIP headers, logs, events and records.
+    #[schema(example = "019a9d2c-7b1e-7c40-9a51-0c2f6b1d2e3f")]
+    pub(crate) id: String,
+    /// Where it is.
+    pub(crate) phase: Phase,
+    /// When it began, RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) started: String,
+    /// When it ended, RFC 3339; absent while it lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub(crate) ended: Option<String>,
+    /// Who ended it; absent while it lives, or if nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_by: Option<EndedBy>,
+    /// The caller's number; empty if withheld.
+    pub(crate) caller: String,
+    /// The language the caller is spoken to in, BCP 47.
+    #[schema(example = "en")]
+    pub(crate) language: String,
+    /// Final utterances so far.
+    pub(crate) utterances: u32,
+    /// How many handoffs it had.
+    pub(crate) handoffs: u32,
+    /// Where the last handoff is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) handoff_state: Option<HandoffState>,
+    /// Why it was handed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "explicit_request")]
+    pub(crate) handoff_reason: Option<String>,
+    /// The agent concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<String>,
+}
+
+/// One page of calls, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CallPage {
+    /// The calls.
+    pub(crate) calls: Vec<Call>,
+    /// What to give as `cursor` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
+}
+
+/// One call in full.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CallWhole {
+    /// In a few words.
+    #[serde(flatten)]
+    pub(crate) call: Call,
+    /// Its legs, while it lives.
+    pub(crate) legs: Vec<Leg>,
+    /// What was said, by everybody, in the order in which it was said.
+    pub(crate) transcript: Vec<Utterance>,
+    /// Its last handoff, with the brief.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) handoff: Option<Handoff>,
+}
+
+/// One leg of a live call.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Leg {
+    /// Its number in the call.
+    pub(crate) attempt: u32,
+    /// Whose it is.
+    pub(crate) party: Party,
+    /// Whether it is up.
+    pub(crate) up: bool,
+}
+
+/// One finished piece of transcript.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Utterance {
+    /// Its number in the call.
+    pub(crate) id: u32,
+    /// Who said it.
+    pub(crate) speaker: Speaker,
+    /// What was said, as recognised.
+    pub(crate) text: String,
+    /// When speech began, RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) start: String,
+    /// When speech ended, RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) end: String,
+    /// How sure the recogniser is, 0 to 1.
+    pub(crate) confidence: f32,
+}
+
+impl From<&CallOutline> for Call {
+    fn from(call: &CallOutline) -> Self {
+        Self {
+            id: call.id.0.clone(),
+            phase: call.phase.into(),
+            started: time(call.started),
+            ended: call.ended.map(|end| time(end.at)),
+            ended_by: call.ended.and_then(|end| end.by).map(Into::into),
+            caller: call.caller.clone(),
+            language: call.language.0.clone(),
+            utterances: call.utterances,
+            handoffs: call.handoffs,
+            handoff_state: call.handoff.map(Into::into),
+            handoff_reason: call.reason.clone(),
+            agent: call.agent.as_ref().map(|agent| agent.0.clone()),
+        }
+    }
+}
+
+impl From<&CallSnapshot> for CallWhole {
+    fn from(call: &CallSnapshot) -> Self {
+        Self {
+            call: (&call.outline).into(),
+            legs: call.legs.iter().map(Into::into).collect(),
+            transcript: call.transcript.iter().map(Into::into).collect(),
+            handoff: call.handoffs.last().map(|handoff| Handoff::new(call, handoff)),
+        }
+    }
+}
+
+impl From<&LegSnapshot> for Leg {
+    fn from(leg: &LegSnapshot) -> Self {
+        Self { attempt: leg.attempt.0, party: leg.party.into(), up: leg.up }
+    }
+}
+
+impl From<&segue_trigger::Utterance> for Utterance {
+    fn from(utterance: &segue_trigger::Utterance) -> Self {
+        Self {
+            id: utterance.id.0,
+            speaker: utterance.speaker.into(),
+            text: utterance.text.clone(),
+            start: time(utterance.start),
+            end: time(utterance.end),
+            confidence: utterance.confidence,
+        }
+    }
+}
