@@ -1,0 +1,81 @@
+//! The seam between the pool and an engine that decodes whole utterances.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{Clock, SpeechError};
+use crate::ffi::AskAbort;
+
+/// Makes decoders that share one model.
+pub trait Engine: Send + Sync {
+    /// For logs and the health page.
+    fn name(&self) -> &str;
+    /// The longest utterance it can take in one go, if shorter than the endpointing's own limit.
+    fn longest(&self) -> Option<Duration>;
+    /// A decoder for one worker thread, made on that thread.
+    ///
+    /// # Errors
+    /// When the model cannot give one, for want of memory for example.
+    fn decoder(&self) -> Result<Box<dyn Decoder>, SpeechError>;
+}
+
+/// Decodes, one utterance at a time, on its own thread.
+pub trait Decoder {
+    /// Gives the words in the sound (mono, 16 kHz). Asks `stop` often and gives up when told.
+    ///
+    /// # Errors
+    /// When it was stopped or failed; the decoder can be used again.
+    fn decode(&mut self, sound: &[i16], language: Option<&str>, stop: &Stop) -> Result<Decoded, DecodeError>;
+}
+
+/// What an utterance holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    /// The words; empty when nothing was said.
+    pub text: String,
+    /// Mean token probability, 0..=1.
+    pub confidence: f32,
+    /// Whether it took a second attempt.
+    pub retried: bool,
+}
+
+/// Why there are no words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Nobody wants the answer any more, or it took three times its budget.
+    #[error("the decode was stopped")]
+    Stopped,
+    /// The engine failed.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+}
+
+/// When a decode must end.
+#[derive(Clone)]
+pub struct Stop {
+    pub(crate) pool: Arc<AtomicBool>,
+    pub(crate) job: Arc<AtomicBool>,
+    pub(crate) deadline: Duration,
+    pub(crate) clock: Clock,
+}
+
+impl Stop {
+    /// True when the decode should give up now.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        self.pool.load(Ordering::Relaxed)
+            || self.job.load(Ordering::Relaxed)
+            || (self.clock)() >= self.deadline
+    }
+}
+
+impl AskAbort for Stop {
+    fn abort(&self) -> bool {
+        self.asked()
+    }
+}

@@ -1,0 +1,316 @@
+//! The recognition pool: one front thread listens to all voices, a fixed number of workers decode utterances.
+//!
+//! ```text
+//! media thread ──ring──► front: G.711 → 16 kHz → voice activity → utterances ──queue──► workers (one decoder each)
+//!                          ▲      └── Heard ──► sink                                        │
+//!                          └──────────────────────── words ────────────────────────────────┘
+//! ```
+//! Everything is bounded: rings drop their oldest frame, partials give way, a final that cannot be decoded in
+//! time becomes a gap in the transcript and is counted.
+
+mod ear;
+mod engine;
+mod front;
+mod ladder;
+mod queue;
+mod ring;
+mod stats;
+mod words;
+mod worker;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+pub use engine::{DecodeError, Decoded, Decoder, Engine, Stop};
+pub use ladder::{Ladder, Rung};
+pub use stats::{DecodeCounts, FrameCounts, SpeechStats};
+pub use words::{
+    Clock, Frame, Gap, GapCause, Heard, Hypothesis, Recognizer, Sink, SpeechError, StreamId, StreamOptions,
+};
+
+use crate::listen::Endpointing;
+use front::{Control, Front};
+use queue::Queue;
+use ring::Ring;
+use stats::Counters;
+use worker::Bench;
+
+/// How the pool works.
+#[derive(Clone)]
+pub struct SpeechConfig {
+    /// Worker threads, one decoder and one core of load each; 1 to 64.
+    pub workers: usize,
+    /// Voices at a time; more are refused.
+    pub streams_max: usize,
+    /// Niceness of the workers, 0 to 19; the front thread takes half. Media keeps 0.
+    pub niceness: u8,
+    /// Where utterances begin and end.
+    pub endpointing: Endpointing,
+    /// Length of an utterance at its first partial.
+    pub partial_first: Duration,
+    /// From one partial to the next when nothing is given up.
+    pub partial_interval: Duration,
+    /// Finals that may wait for a worker; at the limit the oldest becomes a gap.
+    pub finals_max: usize,
+    /// How long a decode may take; it is stopped at three times that.
+    pub budget: Budget,
+    /// What is given up under load.
+    pub ladder: Ladder,
+    /// The gateway's clock.
+    pub clock: Clock,
+}
+
+impl SpeechConfig {
+    /// The defaults: two workers, partials every second.
+    #[must_use]
+    pub fn new(clock: Clock) -> SpeechConfig {
+        SpeechConfig {
+            workers: 2,
+            streams_max: 512,
+            niceness: 5,
+            endpointing: Endpointing::default(),
+            partial_first: Duration::from_millis(900),
+            partial_interval: Duration::from_secs(1),
+            finals_max: 64,
+            budget: Budget::default(),
+            ladder: Ladder::default(),
+            clock,
+        }
+    }
+}
+
+impl fmt::Debug for SpeechConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SpeechConfig")
+            .field("workers", &self.workers)
+            .field("streams_max", &self.streams_max)
+            .field("endpointing", &self.endpointing)
+            .field("ladder", &self.ladder)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a decode may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// For any utterance.
+    pub base: Duration,
+    /// More for each second of sound.
+    pub per_second: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { base: Duration::from_millis(500), per_second: Duration::from_millis(500) }
+    }
+}
+
+impl Budget {
+    /// For an utterance of that length.
+    #[must_use]
+    pub fn of(self, length: Duration) -> Duration {
+        self.base + self.per_second.mul_f32(length.as_secs_f32())
+    }
+}
+
+/// The pool. Dropping it stops it.
+pub struct Speech {
+    engine: Option<Arc<dyn Engine>>,
+    config: Arc<SpeechConfig>,
+    counters: Arc<Counters>,
+    queue: Arc<Queue>,
+    stopping: Arc<AtomicBool>,
+    control: SyncSender<Control>,
+    streams: AtomicU64,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Speech {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Speech")
+            .field("engine", &self.engine_name())
+            .field("config", &self.config)
+            .finish()
+    }
+}
+
+impl Speech {
+    /// Starts the threads and waits until each worker has decoded once (a second or two with a large model).
+    /// Without an engine there are no threads, and streams hear nothing.
+    ///
+    /// # Errors
+    /// When a thread cannot be made or the engine gives no decoder.
+    pub fn start(config: SpeechConfig, engine: Option<Arc<dyn Engine>>) -> Result<Speech, SpeechError> {
+        let workers = config.workers.clamp(1, WORKERS_MAX);
+        let mut config = config;
+        if let Some(longest) = engine.as_ref().and_then(|engine| engine.longest()) {
+            config.endpointing.longest = config.endpointing.longest.min(longest);
+        }
+        let queue = Arc::new(Queue::new(config.finals_max, workers * 4));
+        let (control, orders) = sync_channel(ORDERS_MAX);
+        let mut speech = Speech {
+            engine,
+            config: Arc::new(config),
+            counters: Arc::default(),
+            queue,
+            stopping: Arc::default(),
+            control,
+            streams: AtomicU64::new(1),
+            threads: Vec::new(),
+        };
+        let Some(engine) = speech.engine.clone() else { return Ok(speech) };
+        let front = Front::new(&speech.config, &speech.queue, &speech.counters);
+        speech.spawn("segue-hear".to_owned(), move || front.run(&orders))?;
+        let (ready, answers) = sync_channel(workers);
+        for number in 0..workers {
+            let (bench, ready, control) = (speech.bench(&engine), ready.clone(), speech.control.clone());
+            speech.spawn(format!("segue-asr-{number}"), move || worker::run(&bench, &ready, &control))?;
+        }
+        drop(ready);
+        for answer in answers {
+            answer?;
+        }
+        tracing::info!(engine = engine.name(), workers, "recognition is ready");
+        Ok(speech)
+    }
+
+    /// The engine's name, `none` without one.
+    #[must_use]
+    pub fn engine_name(&self) -> &str {
+        self.engine.as_ref().map_or("none", |engine| engine.name())
+    }
+
+    /// Whether anything is recognised.
+    #[must_use]
+    pub fn recognises(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Begins to listen to a voice. Dropping the stream ends it; what was being said still comes to the sink.
+    ///
+    /// # Errors
+    /// At the limit of streams, and while stopping.
+    pub fn open(&self, options: StreamOptions) -> Result<Stream, SpeechError> {
+        let id = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
+        if self.engine.is_none() {
+            return Ok(Stream { id, ring: None });
+        }
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(SpeechError::Stopped);
+        }
+        let limit = self.config.streams_max;
+        let counted = self
+            .counters
+            .streams
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit).then_some(open + 1));
+        if counted.is_err() {
+            return Err(SpeechError::TooManyStreams { limit });
+        }
+        let ring = Arc::new(Ring::new());
+        let order = Control::Open { id, ring: Arc::clone(&ring), options };
+        self.control.try_send(order).map_err(|error| {
+            self.counters.streams.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => SpeechError::TooManyStreams { limit },
+                TrySendError::Disconnected(_) => SpeechError::Stopped,
+            }
+        })?;
+        Ok(Stream { id, ring: Some(ring) })
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> SpeechStats {
+        self.counters.look()
+    }
+
+    /// Stops decodes under way, tells gaps for what is not decoded, and waits for every thread to end.
+    pub fn stop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.queue.close();
+        if self.control.send(Control::Stop).is_err() {
+            tracing::debug!("the front thread had ended already");
+        }
+        for thread in self.threads.drain(..) {
+            let name = thread.thread().name().unwrap_or("segue-asr").to_owned();
+            if thread.join().is_err() {
+                tracing::error!(thread = name, "a speech thread panicked");
+            }
+        }
+    }
+
+    fn spawn(&mut self, name: String, life: impl FnOnce() + Send + 'static) -> Result<(), SpeechError> {
+        let thread = Builder::new().name(name).spawn(life).map_err(SpeechError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    fn bench(&self, engine: &Arc<dyn Engine>) -> Bench {
+        Bench {
+            engine: Arc::clone(engine),
+            queue: Arc::clone(&self.queue),
+            counters: Arc::clone(&self.counters),
+            stopping: Arc::clone(&self.stopping),
+            clock: Arc::clone(&self.config.clock),
+            budget: self.config.budget,
+            gap_after: self.config.ladder.gap,
+            niceness: self.config.niceness,
+        }
+    }
+}
+
+impl Drop for Speech {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One voice that is listened to. Belongs to the media thread of its call.
+pub struct Stream {
+    id: StreamId,
+    ring: Option<Arc<Ring>>,
+}
+
+impl Stream {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Stream").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Recognizer for Stream {
+    fn push(&mut self, at: Duration, frame: Frame<'_>) {
+        if let Some(ring) = &self.ring {
+            ring.write(at, frame);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(ring) = &self.ring {
+            ring.close();
+        }
+    }
+}
+
+const WORKERS_MAX: usize = 64;
+/// Orders to the front thread that may wait: streams that open, answers of workers.
+const ORDERS_MAX: usize = 256;

@@ -1,0 +1,132 @@
+//! A worker thread: takes a job, decodes, tells the front. Each owns one decoder, which uses one thread.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::AtomicBool, mpsc::SyncSender},
+    time::Duration,
+};
+
+use super::{
+    Budget, Clock, DecodeError, Decoded, Decoder, Engine, SpeechError, Stop, StreamId,
+    front::Control,
+    queue::{Job, JobId, Purpose, Queue},
+    stats::Counters,
+};
+use crate::ffi::lower_priority;
+
+/// What became of a job.
+pub(super) struct Outcome {
+    pub(super) id: JobId,
+    pub(super) stream: StreamId,
+    pub(super) result: Result<Decoded, DecodeError>,
+    /// It waited too long to be worth a decode.
+    pub(super) expired: bool,
+}
+
+/// All that the workers share.
+#[derive(Clone)]
+pub(super) struct Bench {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) clock: Clock,
+    pub(super) budget: Budget,
+    pub(super) gap_after: Duration,
+    pub(super) niceness: u8,
+}
+
+/// The life of a worker thread.
+pub(super) fn run(bench: &Bench, ready: &SyncSender<Result<(), SpeechError>>, front: &SyncSender<Control>) {
+    lower_priority(bench.niceness);
+    let mut decoder = match warm(bench) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            ready.send(Err(error)).unwrap_or_default();
+            return;
+        }
+    };
+    if ready.send(Ok(())).is_err() {
+        return;
+    }
+    while let Some(job) = bench.queue.take() {
+        let outcome = work(bench, &mut decoder, &job);
+        if front.send(Control::Done(outcome)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Makes the decoder and lets it decode once, so that memory is touched before the first caller speaks.
+fn warm(bench: &Bench) -> Result<Box<dyn Decoder>, SpeechError> {
+    let mut decoder = bench.engine.decoder()?;
+    let began = (bench.clock)();
+    let stop = Stop {
+        pool: Arc::clone(&bench.stopping),
+        job: Arc::default(),
+        deadline: began + WARM_UP_MAX,
+        clock: Arc::clone(&bench.clock),
+    };
+    match decoder.decode(&murmur(), None, &stop) {
+        Ok(_) => {}
+        Err(DecodeError::Stopped) => return Err(SpeechError::Stopped),
+        Err(DecodeError::Failed(reason)) => {
+            return Err(SpeechError::Model { model: bench.engine.name().to_owned(), reason });
+        }
+    }
+    let took = (bench.clock)().saturating_sub(began);
+    tracing::debug!(engine = bench.engine.name(), took_ms = took.as_millis(), "a decoder is warm");
+    Ok(decoder)
+}
+
+fn work(bench: &Bench, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
+    let began = (bench.clock)();
+    let waited = began.saturating_sub(job.asked);
+    let is_final = job.purpose == Purpose::Final;
+    if is_final {
+        bench.counters.wait_last.set(waited);
+        bench.counters.wait_peak.raise(waited);
+    }
+    let outcome = |result, expired| Outcome { id: job.id, stream: job.stream, result, expired };
+    if is_final && waited > bench.gap_after {
+        return outcome(Err(DecodeError::Stopped), true);
+    }
+    let length = crate::speak::length_of(&job.samples) / 2;
+    let stop = Stop {
+        pool: Arc::clone(&bench.stopping),
+        job: Arc::clone(&job.cancelled),
+        deadline: began + bench.budget.of(length) * 3,
+        clock: Arc::clone(&bench.clock),
+    };
+    let tried =
+        catch_unwind(AssertUnwindSafe(|| decoder.decode(&job.samples, job.language.as_deref(), &stop)));
+    bench.counters.decoding.add((bench.clock)().saturating_sub(began));
+    let result = tried.unwrap_or_else(|_| {
+        // What a panic left behind is not used again.
+        if let Ok(fresh) = bench.engine.decoder() {
+            *decoder = fresh;
+        }
+        Err(DecodeError::Failed("the decoder panicked".to_owned()))
+    });
+    if let Ok(decoded) = &result {
+        bench.counters.ends.retried.add(u64::from(decoded.retried));
+        if is_final {
+            bench.counters.heard.add(length);
+        }
+    }
+    outcome(result, false)
+}
+
+/// A second of soft noise, always the same.
+fn murmur() -> Vec<i16> {
+    let mut state = 0x2545_f491_u32;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((state >> 16) as i16) >> 6
+    })
+    .take(16_000)
+    .collect()
+}
+
+/// A model that is not warm by then never will be.
+const WARM_UP_MAX: Duration = Duration::from_secs(120);

@@ -1,0 +1,281 @@
+//! whisper.cpp through whisper-rs: one shared model, one state and one thread of computing a decoder.
+
+mod guard;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    io::Read,
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use flate2::read::GzDecoder;
+use whisper_rs::{
+    FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError, WhisperState,
+    get_lang_id, get_lang_str,
+};
+
+use crate::{
+    ffi::with_abort,
+    models::{Traits, Verified},
+    pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Stop},
+};
+use guard::{Attempt, Verdict};
+
+/// How a model is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WhisperOptions {
+    /// Whether the demo model may be used. It knows a few phrases of synthetic voices.
+    pub allow_demo_model: bool,
+    /// Words to expect (names of products, people); the first 60 tokens are used, none with the demo model.
+    pub vocabulary: String,
+}
+
+/// The production engine.
+pub struct WhisperEngine {
+    name: String,
+    model: Arc<WhisperContext>,
+    traits: Traits,
+    prompt: Arc<[i32]>,
+}
+
+impl fmt::Debug for WhisperEngine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("WhisperEngine")
+            .field("name", &self.name)
+            .field("traits", &self.traits)
+            .finish()
+    }
+}
+
+impl WhisperEngine {
+    /// Loads a model that was verified. A gzipped one is unpacked in memory.
+    ///
+    /// # Errors
+    /// When it is the demo model and that is not allowed, or when it is no whisper model.
+    pub fn load(verified: &Verified, options: &WhisperOptions) -> Result<WhisperEngine, SpeechError> {
+        let name = verified.name().to_owned();
+        if verified.is_demo() && !options.allow_demo_model {
+            return Err(SpeechError::DemoModelRefused { model: name });
+        }
+        quiet_whisper();
+        let unusable = |reason: String| SpeechError::Model { model: name.clone(), reason };
+        let mut parameters = WhisperContextParameters::default();
+        // The attention that is faster on a GPU is slower here (DESIGN §5).
+        parameters.use_gpu(false).flash_attn(false);
+        let path = verified.path();
+        let model = if path.extension().is_some_and(|ending| ending == "gz") {
+            let bytes = unpacked(path).map_err(|error| unusable(error.to_string()))?;
+            WhisperContext::new_from_buffer_with_params(&bytes, parameters)
+        } else {
+            WhisperContext::new_with_params(path, parameters)
+        };
+        let model = model.map_err(|error| unusable(error.to_string()))?;
+        let traits = verified.traits();
+        let prompt =
+            prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(error.to_string()))?;
+        Ok(WhisperEngine { name, model: Arc::new(model), traits, prompt })
+    }
+}
+
+impl Engine for WhisperEngine {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn longest(&self) -> Option<Duration> {
+        self.traits.longest
+    }
+
+    fn decoder(&self) -> Result<Box<dyn Decoder>, SpeechError> {
+        let state = self
+            .model
+            .create_state()
+            .map_err(|error| SpeechError::Model { model: self.name.clone(), reason: error.to_string() })?;
+        Ok(Box::new(WhisperDecoder {
+            model: Arc::clone(&self.model),
+            state,
+            traits: self.traits,
+            prompt: Arc::clone(&self.prompt),
+            parameters: BTreeMap::new(),
+            sound: Vec::new(),
+        }))
+    }
+}
+
+struct WhisperDecoder {
+    model: Arc<WhisperContext>,
+    state: WhisperState,
+    traits: Traits,
+    prompt: Arc<[i32]>,
+    /// By language. Kept because whisper-rs does not free the language's name.
+    parameters: BTreeMap<&'static str, FullParams<'static, 'static>>,
+    sound: Vec<f32>,
+}
+
+impl Decoder for WhisperDecoder {
+    fn decode(&mut self, sound: &[i16], language: Option<&str>, stop: &Stop) -> Result<Decoded, DecodeError> {
+        self.sound.clear();
+        self.sound.extend(sound.iter().map(|sample| f32::from(*sample) / 32_768.0));
+        if self.sound.len() < SOUND_MIN {
+            return Ok(Decoded::default());
+        }
+        let context = audio_context(sound.len(), self.traits);
+        for (context, retried) in [(context, false), (widened(context, &self.model), true)] {
+            let attempt = self.attempt(context, language, stop)?;
+            match guard::judge(&attempt, seconds(sound.len())) {
+                Verdict::Words(text) => {
+                    return Ok(Decoded { text, confidence: attempt.probability, retried });
+                }
+                Verdict::Nothing => return Ok(Decoded { retried, ..Decoded::default() }),
+                Verdict::Broken => tracing::debug!(context, retried, "a hypothesis repeats itself"),
+            }
+        }
+        Err(DecodeError::Failed("the hypothesis repeats itself, twice".to_owned()))
+    }
+}
+
+impl WhisperDecoder {
+    fn attempt(&mut self, context: i32, language: Option<&str>, stop: &Stop) -> Result<Attempt, DecodeError> {
+        let prompt = Arc::clone(&self.prompt);
+        let mut parameters: FullParams<'_, '_> = self.parameters(language).clone();
+        parameters.set_audio_ctx(context);
+        parameters.set_max_tokens(tokens_max(self.sound.len()));
+        if !prompt.is_empty() {
+            parameters.set_tokens(&prompt);
+        }
+        let (state, sound) = (&mut self.state, &self.sound);
+        let done = with_abort(parameters, stop, |parameters| state.full(parameters, sound));
+        if stop.asked() {
+            return Err(DecodeError::Stopped);
+        }
+        done.map_err(|error| DecodeError::Failed(error.to_string()))?;
+        self.read()
+    }
+
+    /// Gathers text and probabilities of the segments, special tokens left out.
+    fn read(&self) -> Result<Attempt, DecodeError> {
+        let failed = |error: WhisperError| DecodeError::Failed(error.to_string());
+        let end = self.model.token_eot();
+        let mut attempt = Attempt::default();
+        let mut sum = 0.0;
+        for segment in self.state.as_iter() {
+            attempt.text.push_str(&segment.to_str_lossy().map_err(failed)?);
+            attempt.no_speech = attempt.no_speech.max(segment.no_speech_probability());
+            let tokens = (0..segment.n_tokens()).filter_map(|place| segment.get_token(place));
+            for token in tokens.filter(|token| token.token_id() < end) {
+                sum += token.token_probability();
+                attempt.tokens += 1;
+            }
+        }
+        attempt.probability = if attempt.tokens == 0 { 0.0 } else { sum / attempt.tokens as f32 };
+        Ok(attempt)
+    }
+
+    fn parameters(&mut self, language: Option<&str>) -> &FullParams<'static, 'static> {
+        let plain = language.filter(|language| language.bytes().all(|letter| letter.is_ascii_alphabetic()));
+        let known = plain.and_then(get_lang_id).and_then(get_lang_str);
+        let language = if self.model.is_multilingual() { known.unwrap_or("auto") } else { "en" };
+        let suppress_blank = self.traits.suppress_blank;
+        self.parameters.entry(language).or_insert_with(|| {
+            let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+            parameters.set_language(Some(language));
+            parameters.set_n_threads(1);
+            parameters.set_no_context(true);
+            parameters.set_single_segment(true);
+            parameters.set_no_timestamps(true);
+            parameters.set_temperature(0.0);
+            parameters.set_temperature_inc(0.0);
+            parameters.set_suppress_blank(suppress_blank);
+            parameters.set_print_special(false);
+            parameters.set_print_progress(false);
+            parameters.set_print_realtime(false);
+            parameters.set_print_timestamps(false);
+            parameters
+        })
+    }
+}
+
+/// Positions of the encoder for a sound: 50 a second and some air, in steps of 64.
+fn audio_context(samples: usize, traits: Traits) -> i32 {
+    if let Some(fixed) = traits.audio_context {
+        return fixed;
+    }
+    let wanted = 50.0 * seconds(samples) + 64.0;
+    (((wanted / 64.0).round() as i32) * 64).clamp(CONTEXT_MIN, CONTEXT_MAX)
+}
+
+/// Half as much again, for the second attempt.
+fn widened(context: i32, model: &WhisperContext) -> i32 {
+    (context + context / 2)
+        .div_euclid(64)
+        .saturating_mul(64)
+        .clamp(CONTEXT_MIN, model.n_audio_ctx().max(CONTEXT_MIN))
+}
+
+fn tokens_max(samples: usize) -> i32 {
+    8 + (6.0 * seconds(samples)).ceil() as i32
+}
+
+fn seconds(samples: usize) -> f32 {
+    samples as f32 / 16_000.0
+}
+
+fn unpacked(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(std::fs::File::open(path)?).take(UNPACKED_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn prompt(model: &WhisperContext, vocabulary: &str, traits: Traits) -> Result<Arc<[i32]>, WhisperError> {
+    if vocabulary.trim().is_empty() || !traits.prompt || vocabulary.contains('\0') {
+        return Ok(Arc::default());
+    }
+    let vocabulary: String = vocabulary.chars().take(PROMPT_TEXT_MAX).collect();
+    let mut tokens = model.tokenize(&format!(" {}", vocabulary.trim()), PROMPT_TEXT_MAX)?;
+    tokens.truncate(PROMPT_TOKENS_MAX);
+    Ok(Arc::from(tokens))
+}
+
+/// Sends what whisper.cpp prints to tracing, at debug and below; nothing reaches stderr.
+fn quiet_whisper() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(crate::ffi::hook_whisper_log);
+}
+
+/// whisper.cpp refuses less than 100 ms.
+const SOUND_MIN: usize = 1_760;
+const CONTEXT_MIN: i32 = 192;
+const CONTEXT_MAX: i32 = 1_472;
+const PROMPT_TOKENS_MAX: usize = 60;
+const PROMPT_TEXT_MAX: usize = 400;
+/// A gzipped model may not unpack to more than that.
+const UNPACKED_MAX: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_grows_with_the_sound_and_never_cuts_it() {
+        for (seconds, context) in [(0.5, 192), (2.0, 192), (4.0, 256), (8.0, 448), (12.0, 640), (60.0, 1_472)]
+        {
+            assert_eq!(
+                audio_context((seconds * 16_000.0) as usize, Traits::default()),
+                context,
+                "{seconds} s"
+            );
+        }
+        for tenths in 1..=280 {
+            let samples = tenths * 1_600;
+            assert!(audio_context(samples, Traits::default()) as f32 >= seconds(samples) * 50.0);
+        }
+    }
+
+    #[test]
+    fn four_seconds_may_have_thirty_two_tokens() {
+        assert_eq!(tokens_max(64_000), 32);
+    }
+}
