@@ -9,7 +9,7 @@ use segue_acd::{AgentId, Refusal, ReservationId};
 use super::{
     State,
     core::{Core, Spoken},
-    handoff::{AgentSide, Handoff},
+    handoff::{AgentSide, Handoff, say_update},
     news::{Heard, News},
     timers::Timer,
     with_agent::WithAgent,
@@ -71,6 +71,10 @@ pub(crate) fn step(mut handoff: Box<Handoff>, news: News, core: &mut Core) -> St
             refused(handoff, refusal_of(failure), HangUpWhy::Canceled, core)
         }
         (_, News::AgentGone(cause)) => refused(handoff, refusal_of_end(cause), HangUpWhy::Canceled, core),
+        // On screen an agent can decline while the phone still rings; to accept they have to hear the brief.
+        (AgentSide::Offered(_) | AgentSide::Ringing(_), News::Choice(AgentChoice::Decline)) => {
+            refused(handoff, Refusal::Declined, HangUpWhy::NotAccepted, core)
+        }
         (AgentSide::Briefing(_), News::Choice(choice)) => chosen(handoff, offer, choice, core),
         (AgentSide::Briefing(_), News::Due(Timer::Accept)) => {
             refused(handoff, Refusal::NoAnswer, HangUpWhy::NotAccepted, core)
@@ -195,7 +199,7 @@ fn refused(mut handoff: Box<Handoff>, refusal: Refusal, why: HangUpWhy, core: &m
         // The caller was told of somebody who will not come.
         let words = core.prompts.say(Message::AgentLost, &[("queue", handoff.queue_words(core))]);
         if let Some(prompt) = words {
-            core.say(Spoken::Update, prompt);
+            say_update(prompt, core);
         }
     }
     handoff.go_on(core)

@@ -50,6 +50,7 @@ enum Stage {
 /// Begins to connect the bot, with some words before.
 pub(crate) fn connect(core: &mut Core, why: Why, preface: Option<Prompt>) -> State {
     core.timers.stop_all();
+    core.stop_dialling_bot();
     core.enter(Phase::Connecting);
     match preface {
         Some(prompt) => {
@@ -74,7 +75,7 @@ impl Connecting {
                 self.bot_failed(core, "no answer in time")
             }
             (_, News::Learned) => {
-                core.rewrite_brief(None);
+                core.refresh_brief();
                 State::Connecting(self)
             }
             (Stage::Preface | Stage::Dialling, _) => State::Connecting(self),
@@ -129,6 +130,7 @@ impl WithBot {
             News::BotGone(cause) => handoff::open(core, reasons::bot_failed(&format!("{cause:?}"))),
             News::BotUnreached(failure) => handoff::open(core, reasons::bot_failed(&format!("{failure:?}"))),
             News::Due(Timer::Talk) => {
+                core.wire_hold();
                 ending::farewell(core, EndedBy::Us, &[Message::SorryBroken, Message::ThenEnd])
             }
             News::BotUp
@@ -142,7 +144,7 @@ impl WithBot {
             | News::Recalled(_)
             | News::Due(_) => State::WithBot(self),
             News::Learned => {
-                core.rewrite_brief(None);
+                core.refresh_brief();
                 State::WithBot(self)
             }
         }

@@ -15,7 +15,8 @@ use crate::{
 };
 
 impl Core {
-    /// Writes the brief anew, tells subscribers, and has the whisper rendered if its words changed.
+    /// Writes the brief anew, tells subscribers, and has the whisper rendered: always while a handoff
+    /// is under way, and otherwise if its words changed.
     /// `handoff` is the one under way, if there is one.
     pub(crate) fn rewrite_brief(&mut self, handoff: Option<&HandoffRecord>) {
         let number = handoff.map_or_else(|| self.next_handoff(), |record| record.handoff);
@@ -46,14 +47,27 @@ impl Core {
             (input.priority, input.priority_because) = (rescored.0, &rescored.1);
             brief = writer::write(&input);
         }
+        if self.known.transcript.dropped() > 0 {
+            let dropped = self.known.transcript.dropped();
+            brief.missing.push(format!("the first {dropped} utterances, dropped at the transcript's limit"));
+        }
+        self.known.stale = false;
         let brief = Arc::new(brief);
         self.known.brief = Some(Arc::clone(&brief));
-        if !brief.whisper.is_empty() && brief.whisper != self.known.prepared {
+        let wanted = handoff.is_some() || brief.whisper != self.known.prepared;
+        if wanted && !brief.whisper.is_empty() {
             self.known.prepared.clone_from(&brief.whisper);
             let prompt = self.prompts.prompt(brief.whisper.clone(), Style::Whisper);
             self.act(Action::Prepare { prompt });
         }
         self.publish(Milestone::Brief(brief));
+    }
+
+    /// Writes the brief anew, while no handoff is under way, if there is something new.
+    pub(crate) fn refresh_brief(&mut self) {
+        if self.known.stale {
+            self.rewrite_brief(None);
+        }
     }
 
     /// The number of the handoff that is under way or would come next.

@@ -1,7 +1,11 @@
 //! What every state of a call shares: the actions to be given, the ids, the legs, the two ears that prompts go to,
 //! the timers and the words. It computes and keeps; the states decide.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use segue_acd::{AgentId, TicketId};
 use segue_trigger::{RuleSet, Triggers};
@@ -72,6 +76,10 @@ pub(crate) struct Core {
     /// What plays in the caller's and in the agent's ear.
     pub(crate) caller_ear: Option<Playing>,
     pub(crate) agent_ear: Option<Playing>,
+    /// What each ear is wired to, so that only changes are told.
+    wired: BTreeMap<Party, Source>,
+    /// Since when the caller does not hear the bot.
+    bot_unheard_since: Option<Duration>,
     pub(crate) phase: Option<Phase>,
     /// The handoffs that are over.
     pub(crate) closed: Vec<HandoffRecord>,
@@ -92,6 +100,8 @@ impl Core {
             triggers: Triggers::with(rules),
             caller_ear: None,
             agent_ear: None,
+            wired: BTreeMap::new(),
+            bot_unheard_since: None,
             phase: None,
             closed: Vec::new(),
             bot_dials: 0,
@@ -126,8 +136,37 @@ impl Core {
         self.timers.start(timer, self.now.saturating_add(after));
     }
 
+    /// Wires ears, all on one tick. Ears that hear this already are left out.
     pub(crate) fn wire(&mut self, ears: &[(Party, Source)]) {
-        self.act(Action::Wire { ears: ears.to_vec() });
+        let changed = |(ear, source): &(Party, Source)| self.wired.get(ear) != Some(source);
+        let ears: Vec<(Party, Source)> = ears.iter().copied().filter(changed).collect();
+        for (ear, source) in &ears {
+            let before = self.wired.insert(*ear, *source);
+            match (ear, source) {
+                (Party::Caller, Source::Voice(Party::Bot)) => self.bot_unheard_since = None,
+                (Party::Caller, _) if before == Some(Source::Voice(Party::Bot)) => {
+                    self.bot_unheard_since = Some(self.now);
+                }
+                (Party::Caller | Party::Bot | Party::Agent, _) => {}
+            }
+        }
+        if !ears.is_empty() {
+            self.act(Action::Wire { ears });
+        }
+    }
+
+    /// The caller hears hold, and a bot that stays hears nothing.
+    pub(crate) fn wire_hold(&mut self) {
+        let mut ears = vec![(Party::Caller, Source::Hold)];
+        if self.legs.bot.is_up() {
+            ears.push((Party::Bot, Source::Quiet));
+        }
+        self.wire(&ears);
+    }
+
+    /// Whether what the bot said then was said to the caller.
+    pub(crate) fn bot_was_heard(&self, said: Duration) -> bool {
+        self.bot_unheard_since.is_none_or(|since| said < since)
     }
 
     /// Dials the bot, unless it was dialled too often.
@@ -139,6 +178,13 @@ impl Core {
         let attempt = self.legs.dial(Party::Bot);
         self.act(Action::Dial { attempt, to: Destination::Bot });
         true
+    }
+
+    /// Gives up a bot that was dialled and has not answered.
+    pub(crate) fn stop_dialling_bot(&mut self) {
+        if !self.legs.bot.is_up() {
+            self.hang_up(Party::Bot, HangUpWhy::Canceled);
+        }
     }
 
     pub(crate) fn dial_agent(&mut self, agent: AgentId) {
@@ -172,6 +218,7 @@ impl Core {
 
     /// A leg is down, whoever ended it: it and the prompt in its ear are forgotten.
     pub(crate) fn leg_gone(&mut self, party: Party) {
+        self.wired.remove(&party);
         let was_up = match party {
             Party::Caller => {
                 self.caller_ear = None;

@@ -6,13 +6,7 @@ use super::{
     news::News,
     timers::Timer,
 };
-use crate::{
-    action::{HangUpWhy, Source},
-    party::Party,
-    policy::Message,
-    record::EndedBy,
-    state::Phase,
-};
+use crate::{action::HangUpWhy, party::Party, policy::Message, record::EndedBy, state::Phase};
 
 /// The last words are being spoken.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +14,7 @@ pub(crate) struct Ending {
     pub(crate) by: EndedBy,
 }
 
-/// Says the last words and then ends the call. Without words it ends at once.
+/// Says the last words, over what the caller's ear is wired to by then, and then ends the call. Without words it ends at once.
 pub(crate) fn farewell(core: &mut Core, by: EndedBy, words: &[Message]) -> State {
     let why = match by {
         EndedBy::Us => HangUpWhy::Failed,
@@ -37,7 +31,6 @@ pub(crate) fn farewell_because(core: &mut Core, by: EndedBy, words: &[Message], 
         core.finish(by, why);
         return State::Ended;
     };
-    core.wire(&[(Party::Caller, Source::Hold)]);
     core.say(Spoken::Farewell, prompt);
     core.hang_up(Party::Agent, why);
     core.hang_up(Party::Bot, why);

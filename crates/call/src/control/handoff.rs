@@ -10,7 +10,7 @@
 //! The bot's leg, if it is up, stays up and hears nothing until the bridge, so that every way out of here but the
 //! bridge leads back to it.
 
-use segue_acd::{Notice, QueueId, Ticket, TicketId, Unqueued};
+use segue_acd::{Notice, QueueId, ReservationId, Ticket, TicketId, Unqueued};
 
 use super::{
     State, agent_side,
@@ -24,8 +24,7 @@ use super::{
     waiting::{Place, Told},
 };
 use crate::{
-    action::{Action, HangUpWhy, Prompt, Source},
-    party::Party,
+    action::{Action, HangUpWhy, Prompt},
     policy::{Message, TICKETS_PER_HANDOFF},
     record::{Entry, HandoffRecord, Milestone},
     state::{HandoffState, Phase},
@@ -40,6 +39,8 @@ pub(crate) struct Handoff {
     tickets: u32,
     /// How often an agent was asked.
     offers: u32,
+    /// The newest reservation that was heard of: it, and what is older, is late news when it is told again.
+    newest: Option<ReservationId>,
     /// The first announcement was heard.
     pub(crate) announced: bool,
     told: Told,
@@ -87,6 +88,8 @@ pub(crate) fn open(core: &mut Core, request: Request) -> State {
         return leave_to_bot(core, &[Message::SorryLimit], "");
     }
     core.timers.stop_all();
+    core.wire_hold();
+    core.stop_dialling_bot();
     let queue = routing::queue(&core.policy.routes, &request, core.known.transcript.finals().iter());
     let handoff = Handoff {
         record: new_record(number, core.now, &request),
@@ -94,6 +97,7 @@ pub(crate) fn open(core: &mut Core, request: Request) -> State {
         queue,
         tickets: 1,
         offers: 0,
+        newest: None,
         announced: false,
         told: Told::default(),
         agent: AgentSide::Asked,
@@ -132,13 +136,6 @@ fn new_record(handoff: u32, requested: std::time::Duration, request: &Request) -
 impl Handoff {
     /// The announcement and the search, in the same step.
     fn begin(mut self, core: &mut Core) -> State {
-        let mut ears = vec![(Party::Caller, Source::Hold)];
-        if core.legs.bot.is_up() {
-            ears.push((Party::Bot, Source::Quiet));
-        } else {
-            core.hang_up(Party::Bot, HangUpWhy::Canceled);
-        }
-        core.wire(&ears);
         core.say(Spoken::Announcement, self.announcement(core));
         self.record.announced = Some(core.now);
         self.record.state = HandoffState::Announced;
@@ -218,8 +215,10 @@ impl Handoff {
                 self.leave(HandoffState::Canceled, Message::Recalled, core)
             }
             News::Learned => {
-                core.rewrite_brief(Some(&self.record));
-                agent_side::show_again(&self, core);
+                if core.known.stale {
+                    core.rewrite_brief(Some(&self.record));
+                    agent_side::show_again(&self, core);
+                }
                 State::HandingOff(self)
             }
             News::AgentRinging
@@ -246,7 +245,7 @@ impl Handoff {
             Notice::Waiting { ticket, position, wait } if ticket == self.ticket => {
                 core.publish(Milestone::Waiting { position, wait });
                 if matches!(self.agent, AgentSide::Asked | AgentSide::Queued(_)) {
-                    let first = !matches!(self.agent, AgentSide::Queued(Some(_)));
+                    let first = matches!(self.agent, AgentSide::Asked);
                     self.agent = AgentSide::Queued(Some(Place { position, wait }));
                     self.enter(HandoffState::Queued, core);
                     // The caller hears of the wait as soon as the announcement is over, not half a minute later.
@@ -257,7 +256,10 @@ impl Handoff {
                 State::HandingOff(self)
             }
             Notice::Unqueued { ticket, why } if ticket == self.ticket => self.on_unqueued(why, core),
-            Notice::Reserved { ticket, reservation, agent, agent_name } if ticket == self.ticket => {
+            Notice::Reserved { ticket, reservation, agent, agent_name }
+                if ticket == self.ticket && Some(reservation) > self.newest =>
+            {
+                self.newest = Some(reservation);
                 match self.agent {
                     AgentSide::Asked | AgentSide::Queued(_) => {
                         self.offers = self.offers.saturating_add(1);
@@ -308,11 +310,15 @@ impl Handoff {
         self.announced = true;
         match self.agent {
             AgentSide::Accepted(_) => agent_side::introduce(self, core),
-            AgentSide::Queued(_) => {
+            AgentSide::Queued(Some(_)) => {
                 self.tell_again(core);
                 State::HandingOff(self)
             }
-            AgentSide::Asked | AgentSide::Offered(_) | AgentSide::Ringing(_) | AgentSide::Briefing(_) => {
+            AgentSide::Asked
+            | AgentSide::Queued(None)
+            | AgentSide::Offered(_)
+            | AgentSide::Ringing(_)
+            | AgentSide::Briefing(_) => {
                 core.start_timer(Timer::Update, core.policy.times.update_interval);
                 State::HandingOff(self)
             }
@@ -339,9 +345,9 @@ impl Handoff {
                 core.prompts.say(Message::StillConnecting, &[("queue", self.queue_words(core))])
             }
         };
-        core.start_timer(Timer::Update, times.update_interval);
-        if let Some(prompt) = prompt {
-            core.say(Spoken::Update, prompt);
+        match prompt {
+            Some(prompt) => say_update(prompt, core),
+            None => core.start_timer(Timer::Update, times.update_interval),
         }
     }
 
@@ -353,7 +359,7 @@ impl Handoff {
             return self.give_up(Message::SorryTimeout, core);
         }
         self.enter(HandoffState::Queued, core);
-        if self.announced && core.caller_ear.is_none() {
+        if self.announced && !core.timers.runs(Timer::Update) {
             core.start_timer(Timer::Update, core.policy.times.update_interval);
         }
         State::HandingOff(self)
@@ -386,15 +392,19 @@ impl Handoff {
     }
 }
 
+/// Says something to a waiting caller. The next message comes an interval after its end, or after the time it may
+/// take at most.
+pub(crate) fn say_update(prompt: Prompt, core: &mut Core) {
+    core.say(Spoken::Update, prompt);
+    let times = core.policy.times;
+    core.start_timer(Timer::Update, times.prompt_deadline.saturating_add(times.update_interval));
+}
+
 /// Says what came to nothing, and what is next: the bot, or the end if there is none.
 fn leave_to_bot(core: &mut Core, sorry: &[Message], queue: &str) -> State {
     let mut words = sorry.to_vec();
     words.push(Message::ThenBot);
     let preface = core.prompts.sequence(&words, &[("queue", queue)]);
-    let mut ears = vec![(Party::Caller, Source::Hold)];
-    if core.legs.bot.is_up() {
-        ears.push((Party::Bot, Source::Quiet));
-    }
-    core.wire(&ears);
+    core.wire_hold();
     bot_side::connect(core, Why::Fallback, preface)
 }

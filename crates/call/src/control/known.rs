@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) customer: BTreeMap<String, String>,
     /// The newest brief.
     pub(crate) brief: Option<Arc<Brief>>,
+    /// Something is known that the brief does not know yet.
+    pub(crate) stale: bool,
     /// The whisper that was last given to be rendered.
     pub(crate) prepared: String,
 }
@@ -28,12 +30,14 @@ impl Known {
             declared: None,
             customer: BTreeMap::new(),
             brief: None,
+            stale: false,
             prepared: String::new(),
         }
     }
 
     /// Adds what the bot declared; what it leaves out now stays as it was.
     pub(crate) fn declare(&mut self, newer: Declared) {
+        self.stale = true;
         let Some(known) = self.declared.as_mut() else {
             self.declared = Some(newer);
             return;

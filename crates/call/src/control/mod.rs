@@ -43,7 +43,7 @@ use self::{
     with_agent::WithAgent,
 };
 use crate::{
-    action::{Action, HangUpWhy, Source},
+    action::{Action, HangUpWhy},
     event::Event,
     party::{AttemptId, Party},
     policy::{Message, Policy},
@@ -82,7 +82,7 @@ impl Call {
         let mut core = Core::new(start, policy, rules);
         core.act(Action::AnswerCaller);
         core.publish(Milestone::Leg { attempt: AttemptId::CALLER, party: Party::Caller, up: true });
-        core.wire(&[(Party::Caller, Source::Hold)]);
+        core.wire_hold();
         let greeting = core.prompts.say(Message::Greeting, &[]);
         let state = bot_side::connect(&mut core, Why::Arrival, greeting);
         Self { core, state }
@@ -159,6 +159,9 @@ impl Call {
             End::CallerGone => EndedBy::Caller,
             End::Shutdown => EndedBy::Us,
         };
+        if matches!(end, End::Shutdown) {
+            core.wire_hold();
+        }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Connecting(_) | State::WithBot(_) | State::Ended => {}
             State::HandingOff(handoff) => {
@@ -169,9 +172,6 @@ impl Call {
                 handoff.cancel(why, core);
             }
             State::WithAgent(talk) => {
-                if matches!(end, End::Shutdown) {
-                    core.wire(&[(Party::Caller, Source::Hold)]);
-                }
                 core.hang_up(Party::Agent, why);
                 talk.close(HandoffState::Completed, core);
             }

@@ -48,6 +48,10 @@ impl Timers {
         self.running.remove(&timer);
     }
 
+    pub(crate) fn runs(&self, timer: Timer) -> bool {
+        self.running.contains_key(&timer)
+    }
+
     pub(crate) fn stop_all(&mut self) {
         self.running.clear();
     }

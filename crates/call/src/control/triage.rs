@@ -1,6 +1,6 @@
 //! From an event to news: whose leg, prompt or ticket it is. News of what is over ends here.
 
-use segue_trigger::{Advice, Decision, Signal, Utterance};
+use segue_trigger::{Advice, Decision, Signal, Speaker, Utterance};
 
 use super::{
     core::Core,
@@ -63,6 +63,7 @@ pub(crate) fn triage(core: &mut Core, event: Event, before_bridge: bool) -> Tria
         }
         Event::Customer(found) => {
             core.known.customer = found;
+            core.known.stale = true;
             before_bridge.then_some(News::Learned).into()
         }
     }
@@ -142,14 +143,15 @@ fn bot_declared(core: &mut Core, declared: Declared, before_bridge: bool) -> Vec
 }
 
 fn pressed(core: &mut Core, attempt: AttemptId, key: char, before_bridge: bool) -> Triaged {
+    let agent_up = core.legs.agent.is_up();
     let choice = match (core.legs.party(attempt), key) {
         (Some(Party::Caller), _) if before_bridge => {
             let decision = core.triggers.observe(Signal::Key(key));
             return Triaged::News(decided(core, decision).into_iter().collect());
         }
-        (Some(Party::Agent), '1') => AgentChoice::Accept,
-        (Some(Party::Agent), '2') => AgentChoice::Decline,
-        (Some(Party::Agent), '*') => AgentChoice::Repeat,
+        (Some(Party::Agent), '1') if agent_up => AgentChoice::Accept,
+        (Some(Party::Agent), '2') if agent_up => AgentChoice::Decline,
+        (Some(Party::Agent), '*') if agent_up => AgentChoice::Repeat,
         (None | Some(Party::Caller | Party::Bot | Party::Agent), _) => return Triaged::Nothing,
     };
     Some(News::Choice(choice)).into()
@@ -165,7 +167,17 @@ fn decided(core: &mut Core, decision: Option<Decision>) -> Option<News> {
     None
 }
 
+/// A piece of transcript. What was not said to the caller is no part of the conversation: a bot that talks on after it
+/// was taken off, an agent who talks to the whisper.
 fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<News> {
+    let to_the_caller = match utterance.speaker {
+        Speaker::Caller => true,
+        Speaker::Bot => core.bot_was_heard(utterance.start),
+        Speaker::Agent => !before_bridge,
+    };
+    if !to_the_caller {
+        return Vec::new();
+    }
     let kept = core.known.transcript.take(&mut utterance);
     if kept == Kept::Not {
         return Vec::new();
@@ -177,6 +189,7 @@ fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<
         news.extend(decided(core, decision));
     }
     if kept == Kept::Final && before_bridge {
+        core.known.stale = true;
         news.push(News::Learned);
     }
     news

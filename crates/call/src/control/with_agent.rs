@@ -4,7 +4,7 @@ use segue_acd::ReservationId;
 
 use super::{State, core::Core, ending, handoff, news::News, reasons, timers::Timer};
 use crate::{
-    action::{Action, HangUpWhy, Source},
+    action::{Action, HangUpWhy},
     event::LegEnd,
     party::Party,
     policy::Message,
@@ -25,16 +25,17 @@ impl WithAgent {
     pub(crate) fn step(self: Box<Self>, news: News, core: &mut Core) -> State {
         match news {
             News::AgentGone(LegEnd::HungUp) => {
+                core.wire_hold();
                 self.close(HandoffState::Completed, core);
                 ending::farewell(core, EndedBy::Agent, &[Message::Goodbye])
             }
             News::AgentGone(cause @ (LegEnd::Lost | LegEnd::Error)) => {
-                core.wire(&[(Party::Caller, Source::Hold)]);
+                core.wire_hold();
                 self.close(HandoffState::Failed, core);
                 handoff::open(core, reasons::agent_lost(&format!("{cause:?}")))
             }
             News::Due(Timer::Talk) => {
-                core.wire(&[(Party::Caller, Source::Hold)]);
+                core.wire_hold();
                 core.hang_up(Party::Agent, HangUpWhy::Failed);
                 self.close(HandoffState::Completed, core);
                 ending::farewell(core, EndedBy::Us, &[Message::SorryBroken, Message::ThenEnd])
