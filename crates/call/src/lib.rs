@@ -7,6 +7,7 @@ mod action;
 mod brief;
 mod context;
 mod control;
+pub mod entity;
 mod event;
 mod party;
 mod policy;
