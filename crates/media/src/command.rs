@@ -180,6 +180,12 @@ pub struct LegStats {
     pub round_trip: Option<Duration>,
     /// Frames concealed.
     pub concealed: u64,
+    /// How long the jitter buffer holds sound back at present.
+    pub delay: Duration,
+    /// Of our packets, those that the far side reported as lost.
+    pub far_lost: u64,
+    /// The jitter that the far side reported of our packets.
+    pub far_jitter: Duration,
 }
 
 /// A packet to send.

@@ -113,12 +113,8 @@ impl Concealment {
 /// The lag at which the last 20 ms are most like what lies that far before them.
 fn best_lag(past: &[i16; HISTORY]) -> usize {
     let Some(recent) = past.last_chunk::<FRAME>() else { return LAG_MIN };
-    let score = |lag: usize| likeness(recent, past, lag);
-    // Every second lag first, then its neighbours: half the work for the same answer.
-    let coarse = (LAG_MIN..=LAG_MAX).step_by(2).map(|lag| (score(lag), lag));
-    let (_, near) = coarse.fold((f32::MIN, LAG_MIN), |best, next| if next.0 > best.0 { next } else { best });
-    let fine = (near.max(LAG_MIN + 1) - 1..=(near + 1).min(LAG_MAX)).map(|lag| (score(lag), lag));
-    fine.fold((f32::MIN, LAG_MIN), |best, next| if next.0 > best.0 { next } else { best }).1
+    let scores = (LAG_MIN..=LAG_MAX).map(|lag| (likeness(recent, past, lag), lag));
+    scores.fold((f32::MIN, LAG_MIN), |best, next| if next.0 > best.0 { next } else { best }).1
 }
 
 /// Normalised correlation of the last 20 ms with those `lag` samples earlier; negative means unlike.

@@ -75,7 +75,21 @@ pub(crate) struct Timeline {
     pub(crate) packets: u64,
     pub(crate) octets: u64,
     /// The next packet of audio begins a talk spurt.
-    marker: bool,
+    pub(crate) marker: bool,
+}
+
+impl Timeline {
+    /// Starts where nobody can guess (RFC 3550 §5.1), within what the seed is worth.
+    pub(crate) const fn start(random: &mut Random) -> Self {
+        Self {
+            ssrc: random.word(),
+            sequence: random.half(),
+            timestamp: random.word(),
+            packets: 0,
+            octets: 0,
+            marker: true,
+        }
+    }
 }
 
 struct Prompt {
@@ -91,14 +105,7 @@ impl Ear {
             payload_type: codec.payload_type(),
             telephone_event: None,
             wants_sound: true,
-            timeline: Timeline {
-                ssrc: random.word(),
-                sequence: random.half(),
-                timestamp: random.word(),
-                packets: 0,
-                octets: 0,
-                marker: true,
-            },
+            timeline: Timeline::start(random),
             source: Source::Quiet,
             prompt: None,
             hold_place: 0,

@@ -4,7 +4,7 @@
 //! these, take everything that `poll_transmit`, `poll_report` and `poll_tap` have; 3. wait.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
@@ -16,6 +16,7 @@ use crate::{
     music::Music,
     outbox::Outbox,
     random::Random,
+    rtcp::{Control, Way},
     rtp,
     session::Codec,
     voice::{News, Tapped, Voice},
@@ -85,7 +86,8 @@ pub struct Engine {
     random: Random,
     voices: BTreeMap<LegId, Voice>,
     ears: BTreeMap<LegId, Ear>,
-    taps: BTreeMap<LegId, ()>,
+    controls: BTreeMap<LegId, Control>,
+    taps: BTreeSet<LegId>,
     plays: BTreeMap<PlayId, LegId>,
     /// When the next tick is due; none before the first.
     due: Option<Duration>,
@@ -111,7 +113,8 @@ impl Engine {
             random: Random::new(seed),
             voices: BTreeMap::new(),
             ears: BTreeMap::new(),
-            taps: BTreeMap::new(),
+            controls: BTreeMap::new(),
+            taps: BTreeSet::new(),
             plays: BTreeMap::new(),
             due: None,
             outbox: Outbox::new(packets_max),
@@ -126,9 +129,14 @@ impl Engine {
         match command {
             Command::Open { leg, codec, watched } => self.open(leg, codec, watched),
             Command::Remote { leg, description, signalling } => {
-                if let (Some(voice), Some(ear)) = (self.voices.get_mut(&leg), self.ears.get_mut(&leg)) {
+                if let Some(voice) = self.voices.get_mut(&leg) {
                     voice.remote(&description, signalling.map(|address| address.ip()));
+                }
+                if let Some(ear) = self.ears.get_mut(&leg) {
                     ear.remote(&description);
+                }
+                if let Some(control) = self.controls.get_mut(&leg) {
+                    control.remote(&description);
                 }
             }
             Command::Wire(ears) => {
@@ -153,7 +161,7 @@ impl Engine {
             }
             Command::SendKeys { leg, keys } => self.send_keys(leg, &keys),
             Command::Tap { leg, on: true } if self.voices.contains_key(&leg) => {
-                self.taps.insert(leg, ());
+                self.taps.insert(leg);
             }
             Command::Tap { leg, .. } => {
                 self.taps.remove(&leg);
@@ -173,12 +181,20 @@ impl Engine {
     }
 
     /// Takes in a packet that came to a leg's port. Any bytes are safe.
+    #[expect(clippy::too_many_arguments, reason = "a datagram is when, at which port, whence and what")]
     pub fn on_packet(&mut self, now: Duration, leg: LegId, channel: Channel, from: SocketAddr, bytes: &[u8]) {
         let Some(voice) = self.voices.get_mut(&leg) else {
             self.counters.packets_unknown += 1;
             return;
         };
         if channel == Channel::Rtcp || rtp::is_rtcp(bytes) {
+            let (Some(control), Some(ear)) = (self.controls.get_mut(&leg), self.ears.get(&leg)) else {
+                return;
+            };
+            let ours = voice.lock.admits_control(from);
+            if !ours || control.read(now, from, ear.timeline().ssrc, bytes).is_err() {
+                voice.reject();
+            }
             return;
         }
         match voice.on_rtp(now, from, bytes) {
@@ -231,13 +247,14 @@ impl Engine {
     #[must_use]
     pub fn stats(&self, leg: LegId) -> Option<LegStats> {
         let (voice, ear) = (self.voices.get(&leg)?, self.ears.get(&leg)?);
-        Some(LegStats { sent: ear.timeline().packets, ..voice.stats() })
-    }
-
-    /// How long a leg's jitter buffer holds sound back at present.
-    #[must_use]
-    pub fn delay(&self, leg: LegId) -> Option<Duration> {
-        self.voices.get(&leg).map(Voice::delay)
+        let far = self.controls.get(&leg)?.far;
+        Some(LegStats {
+            sent: ear.timeline().packets,
+            round_trip: far.round_trip,
+            far_lost: far.lost,
+            far_jitter: far.jitter,
+            ..voice.stats()
+        })
     }
 
     /// The legs that are open.
@@ -260,14 +277,17 @@ impl Engine {
         let watchdog = Watchdog::new(watched, self.config.watchdog);
         self.voices.insert(leg, Voice::new(codec, self.config.jitter, self.config.telephone_event));
         self.ears.insert(leg, Ear::new(codec, watchdog, &mut self.random));
+        self.controls.insert(leg, Control::new(self.config.rtcp_interval, &mut self.random));
     }
 
-    fn close(&mut self, _now: Duration, leg: LegId) {
+    fn close(&mut self, now: Duration, leg: LegId) {
         let Some(stats) = self.stats(leg) else { return };
         let playing = self.ears.get_mut(&leg).and_then(Ear::silence);
         self.ended(playing, false);
+        self.report(now, leg, true);
         self.voices.remove(&leg);
         self.ears.remove(&leg);
+        self.controls.remove(&leg);
         self.taps.remove(&leg);
         self.reports.push_back(Report::Closed { leg, stats });
     }
@@ -305,7 +325,7 @@ impl Engine {
                 Tapped::Gap => None,
                 Tapped::Frame(frame) => Some(frame),
             };
-            if self.taps.contains_key(&leg) {
+            if self.taps.contains(&leg) {
                 if self.tapped.len() >= self.config.taps_max {
                     self.tapped.pop_front();
                     self.counters.taps_dropped += 1;
@@ -332,7 +352,35 @@ impl Engine {
                 let transmit = Transmit { leg, channel: Channel::Rtp, to };
                 self.outbox.push(transmit, &packet.header, packet.payload.bytes());
             }
-            ear.advance();
         }
+        self.report_due(now);
+        self.ears.values_mut().for_each(Ear::advance);
+    }
+
+    /// Sends the control reports whose time has come.
+    fn report_due(&mut self, now: Duration) {
+        let controls = self.controls.iter_mut();
+        let due = controls.filter_map(|(&leg, control)| control.is_due(now, &mut self.random).then_some(leg));
+        for leg in due.collect::<Vec<_>>() {
+            self.report(now, leg, false);
+        }
+    }
+
+    /// Sends one leg's control report; the last one says goodbye.
+    fn report(&mut self, now: Duration, leg: LegId, last: bool) {
+        let (Some(control), Some(voice), Some(ear)) =
+            (self.controls.get_mut(&leg), self.voices.get_mut(&leg), self.ears.get(&leg))
+        else {
+            return;
+        };
+        let destination = voice.lock.destination().filter(|_| !self.config.rtcp_interval.is_zero());
+        let Some(way) = destination.and_then(|to| control.way(to)) else { return };
+        let theirs = (voice.lock.ssrc(), &mut voice.reception);
+        let compound = control.compound(now, ear.timeline(), theirs, last);
+        let (channel, to) = match way {
+            Way::Shared(to) => (Channel::Rtp, to),
+            Way::Own(to) => (Channel::Rtcp, to),
+        };
+        self.outbox.push(Transmit { leg, channel, to }, &compound, &[]);
     }
 }

@@ -16,11 +16,14 @@ mod noise;
 mod outbox;
 pub mod random;
 mod reception;
+pub mod resample;
+mod rtcp;
 pub mod rtp;
 mod session;
 pub mod tone;
 mod voice;
 mod watchdog;
+pub mod wav;
 
 pub use command::{
     Channel, Command, EarMeasure, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, Transmit,

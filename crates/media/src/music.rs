@@ -46,10 +46,6 @@ impl Music {
     pub fn from_sound(sound: Sound) -> Self {
         let whole = sound.len() / FRAME * FRAME;
         let linear: Sound = match sound.get(..whole) {
-            Some(frames) if whole == sound.len() && whole > 0 => {
-                debug_assert_eq!(frames.len(), whole);
-                sound
-            }
             Some(frames) if whole > 0 => frames.into(),
             Some(_) | None => [0; FRAME].into(),
         };
@@ -181,4 +177,95 @@ struct Wave {
     hertz: f32,
     gain: f32,
     length: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tone;
+
+    /// The share of all power in a stretch of sound that lies at `hertz`.
+    fn share(samples: &[i16], hertz: f64) -> f64 {
+        let all: f64 =
+            samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / samples.len() as f64;
+        tone::power(samples, hertz) / all.max(1.0)
+    }
+
+    fn strongest(samples: &[i16], tones: &[f64]) -> f64 {
+        tones.iter().map(|&hertz| share(samples, hertz)).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn it_lasts_eighty_seconds_at_its_level_and_has_no_hole() {
+        let music = Music::render();
+        let sound = music.sound();
+        assert_eq!(sound.len(), 80 * 8000);
+        assert!((level::dbov(sound) - level::MUSIC).abs() < 0.1, "{}", level::dbov(sound));
+        assert!(sound.iter().all(|sample| sample.unsigned_abs() < 16_000));
+        let levels = sound.chunks_exact(FRAME).map(level::dbov);
+        let (least, most) =
+            levels.fold((0.0_f32, -99.0_f32), |(least, most), dbov| (least.min(dbov), most.max(dbov)));
+        assert!(least > -40.0 && most < -16.0, "frames between {least} and {most} dBov");
+    }
+
+    #[test]
+    fn its_end_runs_into_its_beginning() {
+        let music = Music::render();
+        let sound = music.sound();
+        let steepest = |samples: &[i16]| {
+            samples.windows(2).map(|pair| (i32::from(pair[0]) - i32::from(pair[1])).abs()).max().unwrap_or(0)
+        };
+        let seam: Vec<i16> = sound[sound.len() - 400..].iter().chain(&sound[..400]).copied().collect();
+        assert!(steepest(&seam[399..401]) <= steepest(sound) / 2);
+        assert!((level::dbov(&seam[..400]) - level::dbov(&seam[400..])).abs() < 6.0);
+    }
+
+    #[test]
+    fn nobody_takes_it_for_a_signal() {
+        let music = Music::render();
+        let (rows, columns) = ([697.0, 770.0, 852.0, 941.0], [1209.0, 1336.0, 1477.0, 1633.0]);
+        let mut worst = [0.0_f64; 4];
+        // Windows of 40 ms, the shortest key that a receiver has to take, over the whole loop and its seam.
+        let sound: Vec<i16> = music.sound().iter().chain(music.sound().iter().take(800)).copied().collect();
+        for window in (0..sound.len() - 800).step_by(160).map(|start| &sound[start..start + 800]) {
+            let key = &window[..320];
+            let (row, column) = (strongest(key, &rows), strongest(key, &columns));
+            // A key is two tones that carry most of the power, neither of them 9 dB below the other.
+            let twin = row.min(column) * 8.0 > row.max(column);
+            worst[0] = worst[0].max(if twin { row + column } else { 0.0 });
+            worst[1] = worst[1].max(strongest(window, &[1100.0, 2100.0, 2225.0, 2250.0]));
+            let dial = [(350.0, 440.0), (440.0, 480.0), (480.0, 620.0)];
+            let pair = dial.map(|(low, high)| {
+                let (low, high) = (share(window, low), share(window, high));
+                if low.min(high) * 8.0 > low.max(high) { low + high } else { 0.0 }
+            });
+            worst[2] = worst[2].max(pair.into_iter().fold(0.0, f64::max));
+            worst[3] = worst[3].max(strongest(window, &[400.0, 425.0, 440.0, 450.0]));
+        }
+        assert!(worst.iter().all(|share| *share < 0.35), "keys, fax, dial pairs, single: {worst:?}");
+    }
+
+    #[test]
+    fn it_lies_within_the_telephone_band() {
+        let music = Music::render();
+        for hertz in [50.0, 100.0, 150.0, 180.0, 3400.0, 3600.0, 3900.0] {
+            let most = music
+                .sound()
+                .chunks_exact(8000)
+                .map(|second| tone::goertzel(second, hertz))
+                .fold(-200.0, f32::max);
+            assert!(most < -60.0, "{hertz} Hz at {most} dBov");
+        }
+    }
+
+    #[test]
+    fn music_of_others_is_cut_to_whole_frames_and_comes_round() {
+        let music = Music::from_sound(vec![1000; FRAME * 2 + 7].into());
+        let (_, place) = music.frame(Codec::Pcma, 0);
+        let (frame, place) = music.frame(Codec::Pcma, place);
+        assert_eq!((frame, place), ([Codec::Pcma.encode(1000); FRAME], 0));
+        let nothing = Music::from_sound(Vec::new().into());
+        assert_eq!(nothing.frame(Codec::Pcmu, 0), ([Codec::Pcmu.silence(); FRAME], 0));
+        assert_eq!(nothing.frame(Codec::Pcmu, 5000).1, 0);
+    }
 }

@@ -204,11 +204,6 @@ impl Voice {
         self.counts.rejected += 1;
     }
 
-    /// How long the jitter buffer holds sound back at present.
-    pub(crate) fn delay(&self) -> Duration {
-        self.buffer.delay()
-    }
-
     /// The receiving half of a leg's numbers.
     pub(crate) fn stats(&self) -> LegStats {
         LegStats {
@@ -219,6 +214,7 @@ impl Voice {
             rejected: self.counts.rejected,
             jitter: self.reception.jitter(),
             concealed: self.counts.concealed,
+            delay: self.buffer.delay(),
             ..LegStats::default()
         }
     }
