@@ -8,6 +8,7 @@
 //! line this call appended before it is kept too, unless `append` said that it was refused.
 
 mod config;
+mod effect;
 mod error;
 mod line;
 mod query;

@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
 };
 
-use segue_call::{Entry, HandoffState};
 use sqlx::{Connection, SqliteConnection};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -17,9 +16,9 @@ use tokio::{
 
 use crate::{
     config::StoreConfig,
+    effect::{apply, insert},
     error::StoreError,
-    line::{Effect, Row},
-    query::word,
+    line::Row,
     schema::{self, Hold},
     store::{Counters, Weight},
 };
@@ -249,172 +248,44 @@ fn answer<T>(reply: Reply<T>, outcome: Result<T, StoreError>) {
     }
 }
 
-/// Adds a line to the log; false if its number is taken.
-async fn insert(connection: &mut SqliteConnection, row: &Row) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO log (call, seq, at_ns, kind, actions, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (call, seq) DO NOTHING",
-    )
-    .bind(&row.call.0)
-    .bind(row.seq)
-    .bind(row.at_ns)
-    .bind(row.kind)
-    .bind(row.actions.as_deref())
-    .bind(&row.body)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
 
-async fn apply(connection: &mut SqliteConnection, row: &Row) -> Result<(), StoreError> {
-    match &row.effect {
-        Effect::None => {}
-        Effect::Opened(policy) => {
-            sqlx::query("INSERT INTO policies (hash, body) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-                .bind(policy.hash())
-                .bind(policy.body())
-                .execute(&mut *connection)
-                .await?;
-            sqlx::query(
-                "INSERT INTO calls (call, opened_ns, opened_seq, policy) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (call) DO NOTHING",
-            )
-            .bind(&row.call.0)
-            .bind(row.at_ns)
-            .bind(row.seq)
-            .bind(policy.hash())
-            .execute(connection)
-            .await?;
-        }
-        Effect::Entry(entry) => apply_entry(connection, row, entry).await?,
-        Effect::Lost => {
-            sqlx::query(
-                "UPDATE calls SET ended_ns = max(?2, opened_ns), ended_by = 'us' WHERE call = ?1 AND ended_ns IS NULL",
-            )
-            .bind(&row.call.0)
-            .bind(row.at_ns)
-            .execute(connection)
-            .await?;
-        }
+    use segue_call::{CallId, Event};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::{ActionDigest, LogLine, Store, What};
+
+    fn line(seq: u64, bytes: usize) -> LogLine {
+        let event = Event::Customer([("note".to_owned(), "x".repeat(bytes))].into());
+        let what = What::Event { event, actions: ActionDigest::of(&[]) };
+        LogLine { call: CallId("a".to_owned()), seq, at: Duration::ZERO, what }
     }
-    Ok(())
-}
 
-async fn apply_entry(connection: &mut SqliteConnection, row: &Row, entry: &Entry) -> Result<(), StoreError> {
-    match entry {
-        Entry::HandoffOpened { handoff, decision, .. } => {
-            sqlx::query(
-                "INSERT INTO handoffs (call, handoff, state, opened_ns, opened_seq) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (call, handoff) DO NOTHING",
-            )
-            .bind(&row.call.0)
-            .bind(handoff)
-            .bind(word(&HandoffState::Requested)?)
-            .bind(row.at_ns)
-            .bind(row.seq)
-            .execute(&mut *connection)
-            .await?;
-            sqlx::query("UPDATE calls SET handoffs = max(handoffs, ?2), handoff_code = ?3 WHERE call = ?1")
-                .bind(&row.call.0)
-                .bind(handoff)
-                .bind(&decision.primary.code)
-                .execute(&mut *connection)
-                .await?;
-            state(connection, row, *handoff, HandoffState::Requested).await
-        }
-        Entry::Ticket { handoff, queue, since } => {
-            sqlx::query("UPDATE handoffs SET queue = ?3, since_ns = ?4 WHERE call = ?1 AND handoff = ?2")
-                .bind(&row.call.0)
-                .bind(handoff)
-                .bind(&queue.0)
-                .bind(crate::line::nanoseconds(*since)?)
-                .execute(&mut *connection)
-                .await?;
-            state(connection, row, *handoff, HandoffState::Queued).await
-        }
-        Entry::BriefDelivered { handoff, agent, .. } => {
-            // The first delivery to the agent in question counts; a rewritten brief does not move the time.
-            sqlx::query(
-                "UPDATE handoffs SET delivered_ns = CASE WHEN agent = ?3 THEN coalesce(delivered_ns, ?4) ELSE ?4 END,
-                 agent = ?3 WHERE call = ?1 AND handoff = ?2",
-            )
-            .bind(&row.call.0)
-            .bind(handoff)
-            .bind(&agent.0)
-            .bind(row.at_ns)
-            .execute(&mut *connection)
-            .await?;
-            state(connection, row, *handoff, HandoffState::Offered).await
-        }
-        Entry::Accepted { handoff, agent } => {
-            sqlx::query("UPDATE handoffs SET accepted_ns = ?3, agent = ?4 WHERE call = ?1 AND handoff = ?2")
-                .bind(&row.call.0)
-                .bind(handoff)
-                .bind(row.at_ns)
-                .bind(&agent.0)
-                .execute(&mut *connection)
-                .await?;
-            state(connection, row, *handoff, HandoffState::Accepted).await
-        }
-        Entry::Bridged { handoff, agent } => {
-            sqlx::query("UPDATE handoffs SET bridged_ns = ?3, agent = ?4 WHERE call = ?1 AND handoff = ?2")
-                .bind(&row.call.0)
-                .bind(handoff)
-                .bind(row.at_ns)
-                .bind(&agent.0)
-                .execute(&mut *connection)
-                .await?;
-            sqlx::query("UPDATE calls SET agent = ?2 WHERE call = ?1")
-                .bind(&row.call.0)
-                .bind(&agent.0)
-                .execute(&mut *connection)
-                .await?;
-            state(connection, row, *handoff, HandoffState::Bridged).await
-        }
-        Entry::HandoffClosed { handoff, state: last } => {
-            sqlx::query("UPDATE handoffs SET closed_ns = ?3 WHERE call = ?1 AND handoff = ?2")
-                .bind(&row.call.0)
-                .bind(handoff)
-                .bind(row.at_ns)
-                .execute(&mut *connection)
-                .await?;
-            state(connection, row, *handoff, *last).await
-        }
-        Entry::CallRecord(record) => {
-            sqlx::query(
-                "UPDATE calls SET ended_ns = ?2, ended_by = ?3, utterances = ?4, record_seq = ?5 WHERE call = ?1",
-            )
-            .bind(&row.call.0)
-            .bind(crate::line::nanoseconds(record.ended)?)
-            .bind(word(&record.ended_by)?)
-            .bind(record.utterances)
-            .bind(row.seq)
-            .execute(connection)
-            .await?;
-            Ok(())
-        }
+    #[tokio::test]
+    async fn a_full_disk_fails_the_promise_loses_the_group_and_is_survived() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, mut writer) =
+            Store::open(folder.path().join("segue.db"), StoreConfig::default()).await.unwrap();
+        // SQLite keeps to this limit as it keeps to the end of a disk, with the same error.
+        let connection = writer.connection.as_mut().unwrap();
+        sqlx::query("PRAGMA max_page_count = 20").execute(connection).await.unwrap();
+        let counters = Arc::clone(&writer.counters);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writer.run());
+        store.append(line(0, 10)).unwrap();
+        assert_eq!(store.promise(line(1, 500_000)).await, Err(StoreError::DiskFull));
+        assert_eq!(counters.failed.load(Relaxed), 2, "the group is one: its appended line is lost too");
+        assert_eq!(store.health().trouble, Some(StoreError::DiskFull));
+        // The next group starts on a fresh connection, where there is room again.
+        assert_eq!(store.promise(line(2, 500_000)).await, Ok(()));
+        assert_eq!(store.health().trouble, None);
+        let call = CallId("a".to_owned());
+        assert_eq!(
+            store.events(&call, 0).await.unwrap().iter().map(|kept| kept.seq).collect::<Vec<_>>(),
+            [2]
+        );
     }
-}
-
-/// Notes the state of a handoff, in its own row and in the call's.
-async fn state(
-    connection: &mut SqliteConnection,
-    row: &Row,
-    handoff: u32,
-    state: HandoffState,
-) -> Result<(), StoreError> {
-    let state = word(&state)?;
-    sqlx::query("UPDATE handoffs SET state = ?3 WHERE call = ?1 AND handoff = ?2")
-        .bind(&row.call.0)
-        .bind(handoff)
-        .bind(&state)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("UPDATE calls SET handoff_state = ?3 WHERE call = ?1 AND handoffs = ?2")
-        .bind(&row.call.0)
-        .bind(handoff)
-        .bind(&state)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
