@@ -106,7 +106,8 @@ impl Core {
             attempted_solutions: brief.tried.iter().map(|fact| fact.text.clone()).collect(),
             session_start: self.start.at,
         };
-        let skills: Vec<_> = self.policy.routes.skills.values().flatten().cloned().collect();
+        let skills = self.known.queue.as_ref().and_then(|queue| self.policy.routes.skills.get(queue));
+        let skills: Vec<_> = skills.into_iter().flatten().cloned().collect();
         let transcript = self.known.transcript.finals();
         Some(HandoffRequest::new(brief, transcript, &metadata, &skills, &self.start.language))
     }

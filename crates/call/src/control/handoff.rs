@@ -157,6 +157,7 @@ impl Handoff {
     }
 
     fn enqueue(&self, core: &mut Core) {
+        core.known.queue = Some(self.queue.clone());
         let ticket = Ticket {
             id: self.ticket,
             queue: self.queue.clone(),

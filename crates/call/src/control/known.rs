@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use segue_acd::QueueId;
+
 use crate::{brief::Brief, event::Declared, policy::Limits};
 
 use super::transcript::Transcript;
@@ -17,6 +19,8 @@ pub(crate) struct Known {
     pub(crate) customer: BTreeMap<String, String>,
     /// The newest brief.
     pub(crate) brief: Option<Arc<Brief>>,
+    /// The queue that the newest handoff waits or waited in.
+    pub(crate) queue: Option<QueueId>,
     /// Something is known that the brief does not know yet.
     pub(crate) stale: bool,
     /// The whisper that was last given to be rendered.
@@ -30,6 +34,7 @@ impl Known {
             declared: None,
             customer: BTreeMap::new(),
             brief: None,
+            queue: None,
             stale: false,
             prepared: String::new(),
         }

@@ -71,6 +71,14 @@ impl Legs {
         }
     }
 
+    pub(crate) fn is_up(&self, party: Party) -> bool {
+        match party {
+            Party::Caller => self.caller_up,
+            Party::Bot => self.bot.is_up(),
+            Party::Agent => self.agent.is_up(),
+        }
+    }
+
     /// Whether we dialled this once, whatever became of it.
     pub(crate) fn dialled_once(&self, attempt: AttemptId) -> bool {
         attempt > AttemptId::CALLER && attempt <= self.last

@@ -96,6 +96,10 @@ fn failed(core: &mut Core, attempt: AttemptId, failure: DialFailure) -> Triaged 
             core.leg_gone(Party::Caller);
             Triaged::CallerGone
         }
+        // A leg that was up cannot fail to be reached: whatever is meant, it is gone.
+        Some(party @ (Party::Bot | Party::Agent)) if core.legs.is_up(party) => {
+            ended(core, attempt, LegEnd::Error, None)
+        }
         Some(Party::Bot) => {
             core.leg_gone(Party::Bot);
             Some(News::BotUnreached(failure)).into()

@@ -61,17 +61,13 @@ impl Call {
     /// A snapshot.
     pub fn view(&self) -> CallView {
         let core = &self.core;
-        let legs = [
-            (Party::Caller, core.legs.caller_up),
-            (Party::Bot, core.legs.bot.is_up()),
-            (Party::Agent, core.legs.agent.is_up()),
-        ];
+        let parties = [Party::Caller, Party::Bot, Party::Agent];
         CallView {
             id: core.start.id.clone(),
             caller: core.start.caller.clone(),
             started: core.start.at,
             phase: core.phase.unwrap_or(Phase::Connecting),
-            legs: legs.into_iter().filter(|(_, up)| *up).map(|(party, _)| party).collect(),
+            legs: parties.into_iter().filter(|party| core.legs.is_up(*party)).collect(),
             handoff: self.handoff_view(),
             closed: core.closed.clone(),
             transcript: core.known.transcript.finals().to_vec(),

@@ -260,6 +260,20 @@ impl Policy {
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
 
+    /// What is allowed and still a bad idea, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let silent =
+            self.speech.prompts.iter().filter(|(_, prompts)| prompts.say(Message::Greeting, &[]).is_none());
+        silent
+            .map(|(language, _)| {
+                format!(
+                    "the greeting in {language} is empty, so nothing tells a caller how to reach a person (T04); \
+                     make sure that the bot does"
+                )
+            })
+            .collect()
+    }
+
     /// The prompts for a language: its own, those of its main language (`es` for `es-MX`), or the default ones.
     pub(crate) fn prompts(&self, language: &Language) -> Arc<Prompts> {
         let main = Language(language.0.split('-').next().unwrap_or_default().to_owned());

@@ -43,6 +43,19 @@ macro_rules! messages {
     };
 }
 
+impl std::fmt::Display for Message {
+    /// The key in the file: `WaitingShort` is `waiting_short`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, letter) in format!("{self:?}").char_indices() {
+            if letter.is_ascii_uppercase() && place > 0 {
+                f.write_str("_")?;
+            }
+            write!(f, "{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether a message may be left empty, which means that nothing is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
@@ -143,7 +156,7 @@ messages! {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PromptError {
     /// A template names a variable that its message does not have.
-    #[error("prompt {message:?} ({language}) names {{{variable}}}, which it does not have; it has {known:?}")]
+    #[error("prompt {message} ({language}) names {{{variable}}}, which it does not have; it has {known:?}")]
     UnknownVariable {
         /// The language.
         language: Language,
@@ -155,9 +168,7 @@ pub enum PromptError {
         known: &'static [&'static str],
     },
     /// A template leaves out a variable without which it would not say what it must.
-    #[error(
-        "prompt {message:?} ({language}) does not name {{{variable}}}, so the caller would not be told it"
-    )]
+    #[error("prompt {message} ({language}) does not name {{{variable}}}, so the caller would not be told it")]
     MissingVariable {
         /// The language.
         language: Language,
@@ -167,7 +178,7 @@ pub enum PromptError {
         variable: &'static str,
     },
     /// The braces do not match.
-    #[error("prompt {message:?} ({language}): {what}")]
+    #[error("prompt {message} ({language}): {what}")]
     Malformed {
         /// The language.
         language: Language,
@@ -177,15 +188,27 @@ pub enum PromptError {
         what: String,
     },
     /// A message that must be said is empty.
-    #[error("prompt {message:?} ({language}) is empty; it must be said, leave it out for the default")]
+    #[error("prompt {message} ({language}) is empty; it must be said, leave it out for the default")]
     Empty {
         /// The language.
         language: Language,
         /// Which message.
         message: Message,
     },
+    /// A sentence that says neither what happens nor why (M03).
+    #[error(
+        "prompt {message} ({language}) says only {phrase:?}: tell the caller what happens, why, and what is next"
+    )]
+    Bare {
+        /// The language.
+        language: Language,
+        /// Which message.
+        message: Message,
+        /// The words.
+        phrase: String,
+    },
     /// Too long to be spoken to somebody who waits.
-    #[error("prompt {message:?} ({language}) is longer than 500 characters")]
+    #[error("prompt {message} ({language}) is longer than 500 characters")]
     TooLong {
         /// The language.
         language: Language,
@@ -193,7 +216,7 @@ pub enum PromptError {
         message: Message,
     },
     /// A language other than English leaves a message out, and there is no default in that language.
-    #[error("prompt {message:?} is missing in {language}")]
+    #[error("prompt {message} is missing in {language}")]
     Missing {
         /// The language.
         language: Language,
@@ -416,6 +439,32 @@ impl From<Prompts> for Sheet {
     }
 }
 
+/// Words that leave a caller alone when nothing else stands in their sentence.
+const BARE: &[&str] = &[
+    "please hold",
+    "please hold on",
+    "please hold the line",
+    "please wait",
+    "hold please",
+    "one moment",
+    "one moment please",
+    "transferring",
+    "transferring you",
+    "transferring you now",
+    "transferring your call",
+    "connecting",
+    "connecting you",
+];
+
+/// The first sentence that is nothing but such words.
+fn bare_phrase(text: &str) -> Option<String> {
+    let plain = |sentence: &str| {
+        let letters = sentence.to_lowercase().replace(|letter: char| !letter.is_alphanumeric(), " ");
+        letters.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    text.split(['.', '!', '?']).map(plain).find(|sentence| BARE.contains(&sentence.as_str()))
+}
+
 fn checked(language: &Language, message: Message, text: &str) -> Result<Template, PromptError> {
     let language = language.clone();
     if text.chars().count() > TEMPLATE_MAX {
@@ -430,6 +479,9 @@ fn checked(language: &Language, message: Message, text: &str) -> Result<Template
             Need::May => Ok(template),
             Need::Must | Need::Part => Err(PromptError::Empty { language, message }),
         };
+    }
+    if let Some(phrase) = bare_phrase(text) {
+        return Err(PromptError::Bare { language, message, phrase });
     }
     let known = message.variables();
     if let Some(variable) = template.variables().find(|variable| !known.contains(variable)) {

@@ -122,3 +122,30 @@ fn a_star_that_is_stuck_ends_with_the_time_to_accept() {
             .contains(&Action::HangUp { attempt: AttemptId(2), why: segue_call::HangUpWhy::NotAccepted })
     );
 }
+
+#[test]
+fn a_reservation_that_is_over_is_not_taken_again() {
+    let mut story = Story::briefing();
+    story.key(2, '2').reserved(7, "alex").gives_nothing();
+    story.reserved(8, "alex").does(&[
+        "show brief alex",
+        "promise brief 1 alex",
+        "dial 3 alex",
+        "prepare meet Alex",
+    ]);
+}
+
+#[test]
+fn a_leg_that_was_up_and_is_told_to_have_failed_is_gone() {
+    Story::bridged().failed(2, DialFailure::ServerError).does(&[
+        "wire caller<-hold",
+        "free 7",
+        "promise closed 1 Failed",
+        "prepare <whisper>",
+        "promise opened 2 R20 agent_lost",
+        "play 5 caller: announce lost G +details",
+        "promise ticket 2 general",
+        "enqueue 101 general since 27",
+    ]);
+    Story::briefing().failed(2, DialFailure::Busy).does(&["refused 7 Unreachable"]);
+}
