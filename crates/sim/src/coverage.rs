@@ -87,7 +87,7 @@ impl Coverage {
         match action {
             Action::Publish(Milestone::Phase { phase }) => self.reached("phase", phase),
             Action::Publish(Milestone::Handoff { state, .. }) => self.reached("state", state),
-            Action::Publish(Milestone::Decided(decision)) => self.reached("decided", &decision.primary.rule),
+            Action::Publish(Milestone::Decided(decision)) => self.reached("decided", &decision.primary.code),
             Action::AgentRefused { refusal, .. } => self.reached("refusal", refusal),
             Action::HangUp { why, .. } => self.reached("hang up", why),
             Action::Promise(Entry::CallRecord(record)) => {

@@ -45,7 +45,16 @@ fn in_a_kind_world_every_handoff_is_bridged_unless_the_caller_leaves() {
     let Sum { coverage, handoffs, bridges } = simulate(Scenario::Kind, 0..4, 500);
     assert_eq!(bridges + coverage.count("state Canceled"), handoffs, "\n{coverage}");
     assert_eq!(coverage.count("state Completed"), bridges);
-    reached(&coverage, &["bridges in a call 1", "decided \"T01\"", "decided \"T24\"", "decided \"API\""]);
+    reached(
+        &coverage,
+        &[
+            "bridges in a call 1",
+            "decided \"explicit_request\"",
+            "decided \"dtmf_zero\"",
+            "decided \"billing_dispute\"",
+            "decided \"vip\"",
+        ],
+    );
 }
 
 #[test]
@@ -179,10 +188,12 @@ const FAULTS: &[&str] = &[
 const INTERFERENCE: &[&str] = &[
     "bot \"declared and left\"",
     "bot \"declared and stayed\"",
-    "decided \"T01\"",
-    "decided \"T24\"",
-    "decided \"R20\"",
-    "decided \"API\"",
+    "decided \"explicit_request\"",
+    "decided \"dtmf_zero\"",
+    "decided \"billing_dispute\"",
+    "decided \"vip\"",
+    "decided \"bot_failed\"",
+    "decided \"agent_lost\"",
     "asked in phase Some(HandingOff)",
     "recalled in state None",
     "recalled in state Some(Queued)",

@@ -14,6 +14,8 @@ pub(crate) struct Ears {
     legs: BTreeMap<AttemptId, Leg>,
     ears: BTreeMap<Party, Ear>,
     playbacks: BTreeSet<PlaybackId>,
+    /// Sentences that were given to be rendered before they are needed.
+    prepared: BTreeSet<String>,
     /// Legs that answered after they were hung up: they may be hung up once more.
     answered_late: BTreeSet<AttemptId>,
     caller: Caller,
@@ -56,6 +58,7 @@ impl Ears {
             legs: BTreeMap::from([(AttemptId::CALLER, caller)]),
             ears: BTreeMap::new(),
             playbacks: BTreeSet::new(),
+            prepared: BTreeSet::new(),
             answered_late: BTreeSet::new(),
             caller: Caller::AtTheDoor,
         }
@@ -157,7 +160,9 @@ impl Ears {
         match (ear, prompt.style) {
             (Party::Caller, Style::Announcement) => {}
             (Party::Agent, Style::Whisper) => {
+                let prepared = self.prepared.contains(&prompt.text);
                 if let Some((_, leg)) = self.live_leg(Party::Agent) {
+                    must!(leg.whispered || prepared, "the whisper is rendered only when it is needed");
                     leg.whispered = true;
                 }
             }
@@ -167,6 +172,10 @@ impl Ears {
         }
         self.ears.entry(ear).or_default().playing = Some(playback);
         Ok(())
+    }
+
+    pub(crate) fn prepare(&mut self, prompt: &Prompt) {
+        self.prepared.insert(prompt.text.clone());
     }
 
     pub(crate) fn stop_play(&mut self, playback: PlaybackId) -> Verdict {
@@ -188,6 +197,11 @@ impl Ears {
     /// Caller and agent are there.
     pub(crate) fn both_up(&self) -> bool {
         self.up(Party::Caller) && self.up(Party::Agent)
+    }
+
+    /// The bot's leg, if it lives.
+    pub(crate) fn bot(&self) -> Option<AttemptId> {
+        self.live(Party::Bot)
     }
 
     pub(crate) fn agent_live(&self) -> bool {
@@ -249,6 +263,7 @@ impl Ears {
                 }
                 if self.up(Party::Agent) {
                     must!(source(Party::Agent) == Some(Source::Quiet), "the agent listens before the bridge");
+                    must!(self.agent_was_briefed(), "the agent answered and hears no brief");
                 }
             }
             Some(Phase::Ending) => {
@@ -258,6 +273,11 @@ impl Ears {
             Some(Phase::Ended) | None => return Err(format!("the call waits in phase {phase:?}")),
         }
         Ok(())
+    }
+
+    fn agent_was_briefed(&self) -> bool {
+        let mut legs = self.legs.values();
+        legs.all(|leg| leg.party != Party::Agent || leg.stage != Stage::Up || leg.whispered)
     }
 
     pub(crate) fn nothing_left(&self) -> Verdict {

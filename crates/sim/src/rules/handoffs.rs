@@ -53,6 +53,11 @@ impl Handoffs {
         self.open.as_ref().map_or(0, |open| open.number)
     }
 
+    /// How many are over.
+    pub(crate) fn closed(&self) -> u32 {
+        self.closed
+    }
+
     pub(crate) fn state(&self) -> Option<HandoffState> {
         self.open.as_ref().map(|open| open.state)
     }

@@ -1,9 +1,13 @@
 //! Rules about promises, tickets and reservations: stored first, given back once, nothing invented.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use segue_acd::{AgentId, Notice, QueueId, ReservationId, Ticket, TicketId};
-use segue_call::{Brief, CallRecord, Destination, Entry, Event, HandoffRecord, HandoffState};
+use segue_call::{Brief, CallRecord, Destination, EndedBy, Entry, Event, HandoffRecord, HandoffState};
+use segue_trigger::{Stage, Utterance, UtteranceId};
 
 use super::{Verdict, must};
 
@@ -21,7 +25,14 @@ pub(crate) struct Ledger {
     promised_ticket: Option<(u32, QueueId, std::time::Duration)>,
     bridged: BTreeSet<u32>,
     closed: Vec<(u32, HandoffState)>,
-    revision: u32,
+    /// The newest brief that was written, and the newest that was shown.
+    written: u32,
+    shown: u32,
+    /// Agents who did not take the call, by handoff.
+    refused: BTreeMap<u32, usize>,
+    finals: BTreeSet<UtteranceId>,
+    /// The caller left before anybody else ended the call.
+    caller_left: bool,
     record: bool,
 }
 
@@ -30,9 +41,12 @@ pub(crate) struct Ledger {
 struct Held {
     reservation: ReservationId,
     agent: AgentId,
+    /// As the caller is to hear it.
+    name: String,
     shown: bool,
     delivered: bool,
     accepted: bool,
+    introduced: bool,
     took: bool,
 }
 
@@ -48,7 +62,11 @@ impl Ledger {
             promised_ticket: None,
             bridged: BTreeSet::new(),
             closed: Vec::new(),
-            revision: 0,
+            written: 0,
+            shown: 0,
+            refused: BTreeMap::new(),
+            finals: BTreeSet::new(),
+            caller_left: false,
             record: false,
         }
     }
@@ -62,17 +80,21 @@ impl Ledger {
         self.bridged.contains(&handoff)
     }
 
-    pub(crate) fn event(&mut self, event: &Event) {
+    /// Takes an event; `caller_left` tells whether the caller is gone and nobody said goodbye before.
+    pub(crate) fn event(&mut self, event: &Event, caller_left: bool) {
+        self.caller_left |= caller_left;
         let Event::Notice(notice) = event else { return };
         match notice {
-            Notice::Reserved { ticket, reservation, agent, .. } => {
+            Notice::Reserved { ticket, reservation, agent, agent_name } => {
                 if self.ticket == Some(*ticket) && self.held.is_none() && !self.over.contains(reservation) {
                     self.held = Some(Held {
                         reservation: *reservation,
                         agent: agent.clone(),
+                        name: agent_name.clone(),
                         shown: false,
                         delivered: false,
                         accepted: false,
+                        introduced: false,
                         took: false,
                     });
                 }
@@ -109,7 +131,8 @@ impl Ledger {
         Ok(())
     }
 
-    pub(crate) fn refused(&mut self, reservation: ReservationId, agent_live: bool) -> Verdict {
+    pub(crate) fn refused(&mut self, reservation: ReservationId, agent_live: bool, handoff: u32) -> Verdict {
+        *self.refused.entry(handoff).or_default() += 1;
         let held = self.holds(reservation)?;
         must!(!held.took, "{reservation} is refused after it was taken");
         must!(!agent_live, "an agent is given back while their leg is up");
@@ -141,13 +164,41 @@ impl Ledger {
             "the brief of handoff {} is shown in handoff {handoff}",
             brief.handoff
         );
-        must!(brief.revision >= self.revision, "brief {} is shown after {}", brief.revision, self.revision);
-        self.revision = brief.revision;
+        must!(brief.revision >= self.shown, "brief {} is shown after {}", brief.revision, self.shown);
+        must!(
+            brief.revision == self.written,
+            "brief {} is shown, but {} is written",
+            brief.revision,
+            self.written
+        );
+        self.shown = brief.revision;
         match self.held.as_mut().filter(|held| held.agent == *agent) {
             Some(held) => held.shown = true,
             None => return Err(format!("the brief is shown to {agent}, who is not held")),
         }
         Ok(())
+    }
+
+    /// A piece of transcript is told to others.
+    pub(crate) fn heard(&mut self, utterance: &Utterance) -> Verdict {
+        if utterance.stage == Stage::Final {
+            must!(self.finals.insert(utterance.id), "{:?} is told twice", utterance.id);
+        }
+        Ok(())
+    }
+
+    /// A brief is rewritten.
+    pub(crate) fn rewritten(&mut self, brief: &Brief) -> Verdict {
+        must!(brief.revision > self.written, "brief {} is written after {}", brief.revision, self.written);
+        self.written = brief.revision;
+        Ok(())
+    }
+
+    /// The caller is told something: perhaps who comes.
+    pub(crate) fn told_caller(&mut self, text: &str) {
+        if let Some(held) = &mut self.held {
+            held.introduced |= held.accepted && text.contains(&held.name);
+        }
     }
 
     pub(crate) fn dial(&mut self, to: &Destination, handoff: u32) -> Verdict {
@@ -195,6 +246,7 @@ impl Ledger {
                 let Some(held) = held else { return Err(format!("{agent} is bridged, who is not held")) };
                 must!(held.delivered, "{agent} is bridged before the brief was delivered");
                 must!(held.accepted, "{agent} is bridged before they accepted");
+                must!(held.introduced, "the caller was not told that {agent} comes");
                 must!(self.bridged.insert(*of), "handoff {of} is bridged twice");
             }
             Entry::HandoffClosed { handoff: of, state } => self.closed.push((*of, *state)),
@@ -249,6 +301,22 @@ impl Ledger {
         let told: Vec<_> = record.handoffs.iter().map(|handoff| (handoff.handoff, handoff.state)).collect();
         must!(told == self.closed, "the record tells of {told:?}, but {:?} happened", self.closed);
         must!(record.started <= record.ended, "the call ends before it begins");
+        let heard = u32::try_from(self.finals.len()).unwrap_or(u32::MAX);
+        must!(record.utterances == heard, "the record counts {} utterances of {heard}", record.utterances);
+        must!(
+            (record.ended_by == EndedBy::Caller) == self.caller_left,
+            "the record says {:?}, and the caller left first: {}",
+            record.ended_by,
+            self.caller_left
+        );
+        for handoff in &record.handoffs {
+            let refused = self.refused.get(&handoff.handoff).copied().unwrap_or(0);
+            must!(
+                handoff.refused.len() == refused,
+                "handoff {} was refused {refused} times",
+                handoff.handoff
+            );
+        }
         record.handoffs.iter().try_for_each(|handoff| check_times(handoff, self.bridged(handoff.handoff)))
     }
 }

@@ -3,15 +3,16 @@
 //! The rules know only what the call knows: news that is still under way counts as not happened.
 //! A broken rule is a sentence that says what was seen.
 
+mod caller;
 mod ears;
 mod handoffs;
 mod ledger;
 
 use std::{sync::Arc, time::Duration};
 
-use segue_call::{Action, Entry, Event, Milestone, Phase, Policy};
+use segue_call::{Action, Entry, Event, Milestone, Party, Phase, Policy, Source};
 
-use self::{ears::Ears, handoffs::Handoffs, ledger::Ledger};
+use self::{caller::Informed, ears::Ears, handoffs::Handoffs, ledger::Ledger};
 
 /// Fails with a sentence unless a condition holds.
 macro_rules! must {
@@ -30,6 +31,7 @@ pub(crate) type Verdict = Result<(), String>;
 #[derive(Debug)]
 pub(crate) struct Watch {
     policy: Arc<Policy>,
+    informed: Informed,
     pub(crate) ears: Ears,
     pub(crate) handoffs: Handoffs,
     pub(crate) ledger: Ledger,
@@ -44,6 +46,7 @@ impl Watch {
     pub(crate) fn new(policy: Arc<Policy>, tickets: std::ops::Range<u64>) -> Self {
         Self {
             policy,
+            informed: Informed::default(),
             ears: Ears::new(),
             handoffs: Handoffs::new(),
             ledger: Ledger::new(tickets),
@@ -62,8 +65,9 @@ impl Watch {
 
     /// Takes an event before the call does.
     pub(crate) fn event(&mut self, now: Duration, event: &Event) {
+        self.informed.event(event, self.phase(), self.ears.bot());
         self.ears.event(event);
-        self.ledger.event(event);
+        self.ledger.event(event, self.ears.caller_gone() && self.phase() != Some(Phase::Ending));
         self.handoffs.event(now, event);
     }
 
@@ -83,14 +87,19 @@ impl Watch {
             Action::Play { playback, ear, prompt } => {
                 self.ears.play(*playback, *ear, prompt)?;
                 self.handoffs.play(now, *playback, *ear, prompt);
-                if *ear == segue_call::Party::Caller && self.phase() == Some(Phase::Connecting) {
-                    self.phase = Some((Phase::Connecting, now));
+                if *ear == Party::Caller {
+                    self.informed.told(now);
+                    self.ledger.told_caller(&prompt.text);
+                    if self.phase() == Some(Phase::Connecting) {
+                        self.phase = Some((Phase::Connecting, now));
+                    }
                 }
                 Ok(())
             }
             Action::StopPlay { playback } => self.ears.stop_play(*playback),
             Action::Prepare { prompt } => {
                 must!(!prompt.text.trim().is_empty(), "an empty prompt is prepared");
+                self.ears.prepare(prompt);
                 Ok(())
             }
             Action::Enqueue { ticket } => {
@@ -104,7 +113,7 @@ impl Watch {
             }
             Action::Withdraw { ticket } => self.ledger.withdraw(*ticket, self.ears.agent_live()),
             Action::AgentRefused { reservation, .. } => {
-                self.ledger.refused(*reservation, self.ears.agent_live())
+                self.ledger.refused(*reservation, self.ears.agent_live(), self.handoffs.number())
             }
             Action::AgentTook { reservation } => self.ledger.took(*reservation, self.handoffs.number()),
             Action::AgentFree { reservation } => self.ledger.freed(*reservation, self.ears.agent_live()),
@@ -121,7 +130,7 @@ impl Watch {
     }
 
     /// Checks what must hold whenever the call has given all its actions and waits.
-    pub(crate) fn settled(&self, now: Duration, alarm: Option<Duration>) -> Verdict {
+    pub(crate) fn settled(&mut self, now: Duration, alarm: Option<Duration>) -> Verdict {
         if self.finished {
             must!(alarm.is_none(), "a finished call still has an alarm");
             return Ok(());
@@ -129,7 +138,9 @@ impl Watch {
         must!(alarm.is_some(), "nothing will ever wake this call");
         must!(!self.ears.caller_gone(), "the caller is gone and the call goes on");
         self.ears.settled(self.phase())?;
-        self.handoffs.settled(now, self.phase(), &self.policy.times)?;
+        let (phase, times) = (self.phase(), &self.policy.times);
+        self.handoffs.settled(now, phase, times)?;
+        self.informed.settled(now, phase, self.handoffs.closed() < self.policy.limits.handoffs, times)?;
         self.phase_in_time(now)
     }
 
@@ -172,11 +183,9 @@ impl Watch {
                 must!(!text.trim().is_empty(), "nothing is said aloud");
                 Ok(())
             }
-            Milestone::Heard(_)
-            | Milestone::Decided(_)
-            | Milestone::Leg { .. }
-            | Milestone::Brief(_)
-            | Milestone::Ended { .. } => Ok(()),
+            Milestone::Brief(brief) => self.ledger.rewritten(brief),
+            Milestone::Heard(utterance) => self.ledger.heard(utterance),
+            Milestone::Decided(_) | Milestone::Leg { .. } | Milestone::Ended { .. } => Ok(()),
         }
     }
 
@@ -202,8 +211,7 @@ impl Watch {
     }
 
     /// Nobody hears an agent's voice before the bridge; here, also not outside the phases that have one.
-    fn phase_allows(&self, ears: &[(segue_call::Party, segue_call::Source)]) -> Verdict {
-        use segue_call::{Party, Source};
+    fn phase_allows(&self, ears: &[(Party, Source)]) -> Verdict {
         let voice_of_agent = ears.iter().any(|(_, source)| *source == Source::Voice(Party::Agent));
         must!(
             !voice_of_agent || self.phase() == Some(Phase::HandingOff),
