@@ -138,7 +138,7 @@ fn chosen(mut handoff: Box<Handoff>, offer: Offer, choice: AgentChoice, core: &m
             core.act(Action::Promise(Entry::Accepted { handoff: number, agent }));
             handoff.enter(HandoffState::Accepted, core);
             core.timers.stop(Timer::Update);
-            if handoff.announced { introduce(handoff, core) } else { State::HandingOff(handoff) }
+            if handoff.announced.is_some() { introduce(handoff, core) } else { State::HandingOff(handoff) }
         }
         AgentChoice::Decline => refused(handoff, Refusal::Declined, HangUpWhy::NotAccepted, core),
         AgentChoice::Repeat => {

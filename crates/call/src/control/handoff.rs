@@ -10,6 +10,8 @@
 //! The bot's leg, if it is up, stays up and hears nothing until the bridge, so that every way out of here but the
 //! bridge leads back to it.
 
+use std::time::Duration;
+
 use segue_acd::{Notice, QueueId, ReservationId, Ticket, TicketId, Unqueued};
 
 use super::{
@@ -41,8 +43,8 @@ pub(crate) struct Handoff {
     offers: u32,
     /// The newest reservation that was heard of: it, and what is older, is late news when it is told again.
     newest: Option<ReservationId>,
-    /// The first announcement was heard.
-    pub(crate) announced: bool,
+    /// When the first announcement was heard.
+    pub(crate) announced: Option<Duration>,
     told: Told,
     pub(crate) agent: AgentSide,
 }
@@ -98,7 +100,7 @@ pub(crate) fn open(core: &mut Core, request: Request) -> State {
         tickets: 1,
         offers: 0,
         newest: None,
-        announced: false,
+        announced: None,
         told: Told::default(),
         agent: AgentSide::Asked,
     };
@@ -115,7 +117,7 @@ pub(crate) fn open(core: &mut Core, request: Request) -> State {
     handoff.begin(core)
 }
 
-fn new_record(handoff: u32, requested: std::time::Duration, request: &Request) -> HandoffRecord {
+fn new_record(handoff: u32, requested: Duration, request: &Request) -> HandoffRecord {
     HandoffRecord {
         handoff,
         state: HandoffState::Requested,
@@ -200,7 +202,12 @@ impl Handoff {
                 State::HandingOff(self)
             }
             News::Due(Timer::Update) => {
-                self.tell_again(core);
+                // Nobody is talked over; a caller who stops talking is told a moment later.
+                if core.known.transcript.caller_speaks(core.now) {
+                    core.start_timer(Timer::Update, SPEECH_PAUSE);
+                } else {
+                    self.tell_again(core);
+                }
                 State::HandingOff(self)
             }
             News::Due(Timer::Queue) => match self.agent {
@@ -249,9 +256,8 @@ impl Handoff {
                     let first = matches!(self.agent, AgentSide::Asked);
                     self.agent = AgentSide::Queued(Some(Place { position, wait }));
                     self.enter(HandoffState::Queued, core);
-                    // The caller hears of the wait as soon as the announcement is over, not half a minute later.
-                    if first && self.announced && core.caller_ear.is_none() {
-                        self.tell_again(core);
+                    if first {
+                        self.tell_first(core);
                     }
                 }
                 State::HandingOff(self)
@@ -308,11 +314,12 @@ impl Handoff {
 
     fn on_announced(mut self: Box<Self>, core: &mut Core) -> State {
         core.timers.stop(Timer::Announcement);
-        self.announced = true;
+        core.hush_caller();
+        self.announced = Some(core.now);
         match self.agent {
             AgentSide::Accepted(_) => agent_side::introduce(self, core),
             AgentSide::Queued(Some(_)) => {
-                self.tell_again(core);
+                self.tell_first(core);
                 State::HandingOff(self)
             }
             AgentSide::Asked
@@ -324,6 +331,22 @@ impl Handoff {
                 State::HandingOff(self)
             }
             AgentSide::Introducing(_) => State::HandingOff(self),
+        }
+    }
+
+    /// The place has become known, or the announcement is over: the caller is told at once, or after the time that
+    /// they were given to say what it is about (T03).
+    fn tell_first(&mut self, core: &mut Core) {
+        let Some(heard) = self.announced.filter(|_| core.caller_ear.is_none()) else {
+            return;
+        };
+        let asked =
+            core.policy.speech.ask_for_details && core.prompts.say(Message::DetailsOffer, &[]).is_some();
+        let pause_ends = heard.saturating_add(core.policy.times.details_pause);
+        if asked && core.now < pause_ends {
+            core.timers.start(Timer::Update, pause_ends);
+        } else {
+            self.tell_again(core);
         }
     }
 
@@ -360,7 +383,7 @@ impl Handoff {
             return self.give_up(Message::SorryTimeout, core);
         }
         self.enter(HandoffState::Queued, core);
-        if self.announced && !core.timers.runs(Timer::Update) {
+        if self.announced.is_some() && !core.timers.runs(Timer::Update) {
             core.start_timer(Timer::Update, core.policy.times.update_interval);
         }
         State::HandingOff(self)
@@ -392,6 +415,9 @@ impl Handoff {
         core.close_handoff(self.record, HandoffState::Canceled);
     }
 }
+
+/// How soon a caller who was speaking is tried again.
+const SPEECH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Says something to a waiting caller. The next message comes an interval after its end, or after the time it may
 /// take at most.

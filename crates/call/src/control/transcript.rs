@@ -3,9 +3,9 @@
 //! Recognisers repeat themselves and overtake each other: a final is kept once, and a partial that comes after its
 //! final, or that hears less than the one before it, changes nothing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use segue_trigger::{Stage, Utterance, UtteranceId};
+use segue_trigger::{Speaker, Stage, Utterance, UtteranceId};
 
 use crate::policy::Limits;
 
@@ -83,6 +83,12 @@ impl Transcript {
         self.partials.values()
     }
 
+    /// Whether the caller is in the middle of a sentence.
+    pub(crate) fn caller_speaks(&self, now: Duration) -> bool {
+        let mut growing = self.partials.values().filter(|said| said.speaker == Speaker::Caller);
+        growing.any(|said| said.end.saturating_add(SPEAKING) > now)
+    }
+
     /// How many final utterances there were, dropped ones too.
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.finals.len()).unwrap_or(u32::MAX).saturating_add(self.dropped)
@@ -94,12 +100,11 @@ impl Transcript {
     }
 }
 
+/// A sentence that has not grown for so long has ended, even if its final is late.
+const SPEAKING: Duration = Duration::from_millis(1500);
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use segue_trigger::Speaker;
-
     use super::*;
 
     fn said(id: u32, text: &str, stage: Stage, end: u64) -> Utterance {

@@ -47,7 +47,7 @@ pub struct CallView {
 pub struct HandoffView {
     /// Its number, state, reason and times.
     pub record: HandoffRecord,
-    /// The queue it waits in; `None` once it is bridged.
+    /// The queue it waits or waited in.
     pub queue: Option<QueueId>,
     /// The caller's place and expected wait, while known.
     pub place: Option<(u32, WaitEstimate)>,
@@ -101,7 +101,7 @@ impl Call {
             }),
             State::WithAgent(talk) => Some(HandoffView {
                 record: talk.record.clone(),
-                queue: None,
+                queue: self.core.known.queue.clone(),
                 place: None,
                 agent: talk.record.agent.clone(),
                 agent_name: Some(talk.name.clone()),

@@ -61,6 +61,10 @@ pub struct Times {
     /// Until the first announcement counts as heard although its end was never told. Default 20.
     #[serde(with = "seconds")]
     pub announcement_deadline: Duration,
+    /// After an announcement that asks for details, the time the caller has to give them before the first waiting
+    /// message (T03). Default 5: a sentence.
+    #[serde(with = "seconds")]
+    pub details_pause: Duration,
     /// Between the end of one waiting message and the next (M10). Default 30.
     #[serde(with = "seconds")]
     pub update_interval: Duration,
@@ -96,6 +100,7 @@ impl Default for Times {
             whisper_max: seconds(7),
             whisper_deadline: seconds(14),
             announcement_deadline: seconds(20),
+            details_pause: seconds(5),
             update_interval: seconds(30),
             long_wait: seconds(300),
             short_wait: seconds(60),

@@ -48,7 +48,7 @@ fn an_agent_who_accepts_early_waits_for_the_end_of_the_announcement() {
 fn an_announcement_without_an_end_does_not_hold_the_bridge_up() {
     let mut story = Story::requested();
     story.reserved(7, "alex").at(11.0).answered(2).at(12.0).key(2, '1');
-    story.alarm_at(30.0).does(&["play 4 caller: meet Alex"]);
+    story.alarm_at(30.0).does(&["stop 2", "play 4 caller: meet Alex"]);
 }
 
 #[test]

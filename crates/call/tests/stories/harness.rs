@@ -28,6 +28,7 @@ pub(crate) struct Story {
 pub(crate) fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.speech.prompts.insert(Language::from("en"), Arc::new(short_prompts()));
+    policy.times.details_pause = Duration::ZERO;
     policy.routes.keywords.insert("bill".into(), QueueId::from("billing"));
     policy.routes.reasons.insert("legal".into(), QueueId::from("legal"));
     policy

@@ -217,3 +217,37 @@ fn t03_what_the_caller_says_while_waiting_reaches_the_agent() {
     ]);
     assert_eq!(story.call.view().transcript.len(), 1);
 }
+
+#[test]
+fn r13_the_ticket_carries_priority_language_skills_and_the_beginning_of_the_wait() {
+    let mut story = Story::arrive_with(|policy| {
+        policy.routes.skills.insert("general".into(), ["refunds".into()].into());
+    });
+    let customer = [("account_type", "premium"), ("lifetime_value", "9000")];
+    let customer = customer.map(|(field, value)| (field.to_owned(), value.to_owned()));
+    story.on(segue_call::Event::Customer(customer.into())).at(5.0).key(0, '0');
+    let ticket = story.all.iter().find_map(|action| {
+        let segue_call::Action::Enqueue { ticket } = action else { return None };
+        Some(ticket.clone())
+    });
+    let ticket = ticket.expect("the call waits");
+    assert_eq!(ticket.priority, 50 + 20 + 15);
+    assert_eq!(ticket.language, "en-US".into());
+    assert_eq!(ticket.skills, ["refunds".into()].into());
+    assert_eq!(ticket.since, crate::harness::BEGIN + std::time::Duration::from_secs(5));
+}
+
+#[test]
+fn c10_the_handoff_request_names_trigger_call_and_skills() {
+    let mut story = Story::arrive_with(|policy| {
+        policy.routes.skills.insert("billing".into(), ["refunds".into()].into());
+        policy.routes.skills.insert("general".into(), ["patience".into()].into());
+    });
+    story.says(Speaker::Caller, "my bill for order 1234 is wrong").key(0, '0');
+    let request = story.call.handoff_request().expect("a handoff is under way");
+    assert_eq!(request.metadata.session_id, "c1");
+    assert_eq!(request.metadata.escalation_trigger, "T01 dtmf_zero");
+    assert_eq!(request.skills_required, ["refunds"]);
+    assert_eq!(request.language, "en-US");
+    assert_eq!(request.context.transcript.len(), 1);
+}
