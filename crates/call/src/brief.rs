@@ -38,7 +38,8 @@ pub struct Brief {
     pub customer: BTreeMap<String, String>,
     /// What is missing and would have helped (C13).
     pub missing: Vec<String>,
-    /// What is whispered, at most `whisper_max` long when spoken (B09).
+    /// What is whispered, within `whisper_max` when spoken, up to one and a half times that where there is much
+    /// to tell (B09, B10).
     pub whisper: String,
 }
 
@@ -47,7 +48,8 @@ pub struct Brief {
 pub struct Fact {
     /// The statement.
     pub text: String,
-    /// The utterances it rests on. Empty only where the text says that nothing is known.
+    /// The utterances it rests on. Empty only where the text says that nothing is known, or names the bot as
+    /// its source.
     pub cites: Vec<UtteranceId>,
 }
 
@@ -63,7 +65,7 @@ pub enum EntityKind {
     Amount,
     /// An e-mail address.
     Email,
-    /// A date or a weekday.
+    /// A date or a weekday; the value is in one form, such as `May 3`, `May 3 2026`, `last monday`, `2 weeks ago`.
     Date,
     /// A telephone number.
     Phone,

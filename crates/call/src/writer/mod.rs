@@ -1,18 +1,23 @@
 //! Writes the brief from what was said, without any service: it chooses and quotes, it never invents (B11).
 //!
-//! Every statement cites the utterances it rests on, or rests on the customer's record, or says that nothing
-//! is known.
+//! Every statement cites the utterances it rests on, or names the bot or the customer's record as its source,
+//! or says that nothing is known. The templates are English; what people said stays in their language.
 
+mod advice;
+mod goal;
 mod sentiment;
+mod text;
+mod topic;
+mod tried;
+mod whisper;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use segue_trigger::{Reason, Speaker, Stage, Utterance};
+use segue_trigger::{Reason, Stage, Utterance};
 
-use crate::{
-    brief::{Brief, Fact},
-    event::Declared,
-};
+pub use self::whisper::spoken_length;
+use self::{advice::Situation, whisper::Parts};
+use crate::{brief::Brief, entity, event::Declared};
 
 /// What the brief is written from.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +28,7 @@ pub struct BriefInput<'a> {
     pub revision: u32,
     /// The utterances of all speakers, in order; partials are left out.
     pub transcript: &'a [Utterance],
-    /// Why the call is handed over.
+    /// Why the call is handed over; the code `no_handoff` where it is not yet.
     pub reason: &'a Reason,
     /// What the bot declared, if it did.
     pub declared: Option<&'a Declared>,
@@ -35,18 +40,19 @@ pub struct BriefInput<'a> {
     pub priority_because: &'a [String],
     /// The caller's name, if it is known from elsewhere than the customer's record.
     pub caller_name: Option<&'a str>,
-    /// The language that the agent is briefed in, a BCP 47 tag.
+    /// The language that the agent is briefed in, a BCP 47 tag. Only English is written so far.
     pub language: &'a str,
     /// How long the whisper may be.
     pub whisper: WhisperLimit,
 }
 
-/// How long a whisper may be; it keeps to both.
+/// How long a whisper may be; it keeps to both. A call with much to tell may use one and a half times as
+/// much of either (B10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WhisperLimit {
-    /// Words for a simple call.
+    /// Words for a simple call, as they are written: a number is one.
     pub words_max: u32,
-    /// Spoken length for a simple call. A complex one may use up to 1.5 times this (B10).
+    /// Spoken length for a simple call.
     pub length_max: Duration,
 }
 
@@ -61,32 +67,61 @@ impl Default for WhisperLimit {
 pub fn write(input: &BriefInput<'_>) -> Brief {
     let finals: Vec<&Utterance> =
         input.transcript.iter().filter(|utterance| utterance.stage == Stage::Final).collect();
-    let goal = finals
-        .iter()
-        .filter(|utterance| utterance.speaker == Speaker::Caller)
-        .max_by_key(|utterance| utterance.text.split_whitespace().count())
-        .map_or_else(
-            || Fact { text: "Nothing is known yet.".to_owned(), cites: Vec::new() },
-            |utterance| Fact { text: utterance.text.clone(), cites: vec![utterance.id] },
-        );
-    let whisper_words = usize::try_from(input.whisper.words_max).unwrap_or(usize::MAX);
-    let whisper = goal.text.split_whitespace().take(whisper_words).collect::<Vec<_>>().join(" ");
+    let entities = entity::of_call(input.transcript);
+    let goal = goal::find(&finals, &entities, input.declared);
+    let attempts = tried::find(&finals, input.declared);
+    let sentiment = sentiment::of_call(input.transcript);
+    let name = first_name(input);
+    let situation = Situation {
+        input,
+        finals: &finals,
+        goal: &goal,
+        entities: &entities,
+        attempts: &attempts,
+        sentiment,
+        name,
+    };
+    let whisper = whisper::compose(
+        &Parts {
+            name,
+            goal: &goal,
+            entities: &entities,
+            tried: &attempts,
+            why: &advice::why(input.reason),
+            mood: advice::mood(sentiment),
+            tier: advice::tier(input.customer),
+        },
+        input.whisper,
+    );
     Brief {
         handoff: input.handoff,
         revision: input.revision,
-        goal,
-        tried: Vec::new(),
-        next: Vec::new(),
-        sentiment: sentiment::of_call(input.transcript),
-        opening: "Hello, how can I help?".to_owned(),
-        tone: "Friendly and to the point.".to_owned(),
+        next: situation.next(),
+        sentiment,
+        opening: situation.opening(),
+        tone: situation.tone(),
         reason: input.reason.clone(),
         bot_summary: input.declared.and_then(|declared| declared.summary.clone()),
-        entities: Vec::new(),
         priority: input.priority,
         priority_because: input.priority_because.to_vec(),
         customer: input.customer.clone(),
-        missing: Vec::new(),
+        missing: situation.missing(),
         whisper,
+        goal: goal.fact,
+        tried: attempts.into_iter().map(|attempt| attempt.fact).collect(),
+        entities,
     }
+}
+
+/// The name to call the caller by: the customer's record knows better than the telephone network.
+fn first_name<'a>(input: &BriefInput<'a>) -> Option<&'a str> {
+    let recorded =
+        ["first_name", "name"].iter().find_map(|field| input.customer.get(*field)).map(String::as_str);
+    let named = |name: &&str| name.chars().any(char::is_alphabetic);
+    let full = recorded.filter(named).or_else(|| input.caller_name.filter(named))?;
+    let title = |word: &&str| {
+        !["mr", "mrs", "ms", "miss", "dr", "prof"]
+            .contains(&word.trim_end_matches('.').to_lowercase().as_str())
+    };
+    full.split_whitespace().find(title)
 }

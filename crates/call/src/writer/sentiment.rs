@@ -44,6 +44,8 @@ fn value_of(word: &str) -> Option<f32> {
         Some(-1.2)
     } else if has(BAD) {
         Some(-0.6)
+    } else if has(TROUBLE) {
+        Some(-0.2)
     } else if has(VERY_GOOD) {
         Some(1.0)
     } else if has(GOOD) {
@@ -68,11 +70,13 @@ const STRENGTHENERS: &[&str] =
 const VERY_BAD: &str = "ridiculous unacceptable furious outrageous disgusting terrible horrible awful worst hate \
     useless pathetic scam fuck fucking shit bullshit livid appalling disgrace nightmare incompetent idiot idiots \
     liar liars stole robbed garbage lawsuit sue";
-const BAD: &str = "angry upset annoyed annoying frustrated frustrating disappointed disappointing bad wrong broken \
-    problem problems issue issues complaint complain unhappy poor slow late missing lost damaged unfair confused \
-    confusing worried concerned stuck fail failed fails fault faulty error sick tired waste wasted wasting stupid \
-    damn dammit crap rude ignored waiting overcharged charged expensive never unfortunately difficult impossible \
-    fed cheated lied fraud stolen hacked unauthorized joke crazy sad afraid scared mess";
+const BAD: &str = "angry upset annoyed annoying frustrated frustrating disappointed disappointing bad complain unhappy \
+    poor unfair confused confusing worried fails sick tired waste wasted wasting stupid damn dammit crap rude ignored \
+    unfortunately fed cheated lied joke crazy sad afraid scared mess ripped";
+/// Words for the matter rather than for the feeling about it.
+const TROUBLE: &str = "wrong broken problem problems issue issues complaint slow late missing lost damaged concerned \
+    stuck fail failed fault faulty error waiting overcharged expensive never difficult impossible fraud stolen hacked \
+    unauthorized";
 const VERY_GOOD: &str =
     "excellent wonderful amazing fantastic perfect brilliant love awesome delighted superb";
 const GOOD: &str = "good great thanks thank nice helpful happy pleased fine glad appreciate appreciated kind clear \
