@@ -1,1 +1,31 @@
-//! .
+//! SIP legs for the gateway: a user agent and registrar over UDP and TCP (RFC 3261 with 3264, 3311, 3515, 3581, 6026, 7616).
+//!
+//! [`Sip::bind`] opens the sockets and gives three things: the [`Sip`] to dial with, the [`SipDriver`] to spawn, and
+//! the events at the door. A call in comes as [`IncomingCall`], a call out as [`Dialing`]; both become a [`Leg`].
+//! Nothing in here decides about a handoff, and nothing of how SIP is spoken shows outside.
+//!
+//! ```text
+//! gateway ── Sip, IncomingCall, Dialing, Leg ── driver ── stack (no I/O, no clock) ── transactions, dialogs, registrar
+//!                                                  └───── transport: sockets and connections
+//! ```
+
+mod config;
+mod digest;
+mod driver;
+mod handles;
+mod message;
+mod sdp;
+mod stack;
+mod transport;
+mod words;
+
+pub use config::{
+    Credentials, DigestAlgorithm, IpNet, IpNetError, Secret, SipConfig, SipError, SipLimits, SipTimers,
+    Trunk, UserCredential,
+};
+pub use driver::SipDriver;
+pub use handles::{Addresses, Answer, DialEvent, Dialing, IncomingCall, Leg, LegControl, Sip, SipEvent};
+pub use words::{
+    AnswerError, Caller, DialRequest, Ended, FailureKind, HangUp, Headers, Invitation, LegEvent, Refusal,
+    SipCounts, SipFailure, SipLegId, Source, Target, UnregisteredWhy,
+};

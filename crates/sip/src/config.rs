@@ -1,0 +1,339 @@
+//! What the gateway configures: sockets, users, trunks, limits and timers. Parsed and checked once, before a socket is opened.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// Everything that [`Sip::bind`](crate::Sip::bind) needs to know.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// UDP sockets to listen on. Port 0 takes any free port.
+    pub udp: Vec<SocketAddr>,
+    /// TCP sockets to listen on. Port 0 takes any free port.
+    pub tcp: Vec<SocketAddr>,
+    /// The address that others are told in Via and Contact, if it is not the bound one (NAT, wildcard).
+    pub advertised: Option<IpAddr>,
+    /// The digest realm; phones show it and hash it into their credentials.
+    pub realm: String,
+    /// Who may register and call by digest.
+    pub users: Vec<UserCredential>,
+    /// Who may call by source address.
+    pub trunks: Vec<Trunk>,
+    /// The digests that are offered, most wanted first (RFC 8760 §2.4).
+    pub digests: Vec<DigestAlgorithm>,
+    /// What is too much.
+    pub limits: SipLimits,
+    /// How long things last.
+    pub timers: SipTimers,
+}
+
+impl Default for SipConfig {
+    fn default() -> Self {
+        Self {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            advertised: None,
+            realm: "segue".to_owned(),
+            users: Vec::new(),
+            trunks: Vec::new(),
+            digests: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            limits: SipLimits::default(),
+            timers: SipTimers::default(),
+        }
+    }
+}
+
+/// A hash for digest authentication (RFC 7616, RFC 8760).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DigestAlgorithm {
+    /// MD5: weak, but the only one that many phones know.
+    Md5,
+    /// SHA-256.
+    Sha256,
+}
+
+/// Somebody who proves who they are by digest.
+#[derive(Clone, Debug)]
+pub struct UserCredential {
+    /// The user part of their address of record, and their digest user name.
+    pub user: String,
+    /// What they know.
+    pub secret: Secret,
+}
+
+/// A password, or what digest makes of it. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// The password itself.
+    Password(String),
+    /// `H(user:realm:password)` in hexadecimal, for each hash that is known. A missing one never matches.
+    Hashed {
+        /// By MD5.
+        md5: Option<String>,
+        /// By SHA-256.
+        sha256: Option<String>,
+    },
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A user name and secret that we answer a challenge with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The digest user name.
+    pub user: String,
+    /// The secret.
+    pub secret: Secret,
+}
+
+/// A carrier or PBX that is known by its source addresses.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// Its name in logs and in [`Source::Trunk`](crate::Source::Trunk).
+    pub name: String,
+    /// Where its requests come from.
+    pub sources: Vec<IpNet>,
+    /// How we answer its challenges when we dial through it.
+    pub credentials: Option<Credentials>,
+}
+
+/// A block of addresses, such as `203.0.113.0/24` or `2001:db8::/32`; a bare address is a block of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpNet {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// A block of addresses that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an address block: write 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32")]
+pub struct IpNetError(String);
+
+impl std::str::FromStr for IpNet {
+    type Err = IpNetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || IpNetError(text.to_owned());
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.trim().parse().map_err(|_| wrong())?;
+        let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => bits,
+            Some(prefix) => prefix.trim().parse().map_err(|_| wrong())?,
+        };
+        if prefix > bits {
+            return Err(wrong());
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl IpNet {
+    /// Whether the block holds this address. An IPv4 address mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let shifted = |value: u128, bits: u32| {
+            let drop = bits - u32::from(self.prefix);
+            value.checked_shr(drop).unwrap_or(0)
+        };
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(block), IpAddr::V4(one)) => {
+                shifted(u32::from(block).into(), 32) == shifted(u32::from(one).into(), 32)
+            }
+            (IpAddr::V6(block), IpAddr::V6(one)) => {
+                shifted(u128::from(block), 128) == shifted(u128::from(one), 128)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// What is too much, and so is refused. At a limit on calls the answer is 503 with Retry-After, before any state exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipLimits {
+    /// Calls from outside that are up or ringing.
+    pub calls_max: usize,
+    /// New calls a second from all sides together; a burst of one second's worth is taken.
+    pub calls_per_second: u32,
+    /// New requests outside of a dialog a second from one source address, or from all of a trunk's addresses together.
+    pub per_source_per_second: u32,
+    /// Dialogs, in and out, with those that are ending.
+    pub dialogs_max: usize,
+    /// Open TCP connections; at the limit a new one is closed at once.
+    pub connections_max: usize,
+    /// Bytes of one message; a longer one is answered 513 on UDP and closes a TCP connection.
+    pub message_bytes_max: usize,
+    /// Registered contacts of one user; at the limit the one that expires first gives way.
+    pub contacts_per_user_max: usize,
+    /// Source addresses whose rate is remembered; at the limit, new ones are refused until an old one has been quiet.
+    pub sources_max: usize,
+    /// What callers that are refused by a limit are told to wait, in whole seconds.
+    pub retry_after: Duration,
+}
+
+impl Default for SipLimits {
+    fn default() -> Self {
+        Self {
+            calls_max: 2_000,
+            calls_per_second: 100,
+            per_source_per_second: 50,
+            dialogs_max: 10_000,
+            connections_max: 2_000,
+            message_bytes_max: 16 * 1024,
+            contacts_per_user_max: 5,
+            sources_max: 20_000,
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How long things last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipTimers {
+    /// RFC 3261 T1, the round-trip estimate; all transaction timers follow from it.
+    pub t1: Duration,
+    /// RFC 3261 T2, the longest retransmission interval.
+    pub t2: Duration,
+    /// RFC 3261 T4, how long a message may stay in the network.
+    pub t4: Duration,
+    /// How long an incoming call may ring before it is refused with 480.
+    pub incoming_ring_max: Duration,
+    /// How long a dialled party may stay silent, without even a 100, before it counts as unreachable.
+    pub first_response_max: Duration,
+    /// The shortest registration that is taken; less is answered 423.
+    pub register_expires_min: Duration,
+    /// The longest registration that is given, and the one for phones that name none.
+    pub register_expires_max: Duration,
+    /// How long a digest nonce is good.
+    pub nonce_life: Duration,
+    /// How long a TCP connection may be idle.
+    pub connection_idle_max: Duration,
+}
+
+impl Default for SipTimers {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            incoming_ring_max: Duration::from_secs(180),
+            first_response_max: Duration::from_secs(6),
+            register_expires_min: Duration::from_secs(60),
+            register_expires_max: Duration::from_secs(3_600),
+            nonce_life: Duration::from_secs(300),
+            connection_idle_max: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Why the SIP part cannot start. All of these are for the operator to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum SipError {
+    /// Nothing to listen on.
+    #[error("the configuration names no SIP socket: give at least one address in sip.udp or sip.tcp")]
+    NoSocket,
+    /// A socket cannot be opened.
+    #[error("cannot listen on {transport} {address}: {error}")]
+    Listen {
+        /// `UDP` or `TCP`.
+        transport: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// A value makes no sense.
+    #[error("{what}")]
+    Invalid {
+        /// Which, and what would be right.
+        what: &'static str,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes, without which no nonce is safe")]
+    NoRandom,
+}
+
+impl SipConfig {
+    /// Finds what is wrong before a socket is opened.
+    ///
+    /// # Errors
+    /// The first value that makes no sense.
+    pub fn check(&self) -> Result<(), SipError> {
+        let rules = [
+            (self.limits.message_bytes_max >= 1_300, "sip.limits.message_bytes_max must be at least 1300"),
+            (self.limits.contacts_per_user_max >= 1, "sip.limits.contacts_per_user_max must be at least 1"),
+            (self.limits.connections_max >= 1, "sip.limits.connections_max must be at least 1"),
+            (!self.timers.t1.is_zero(), "sip.timers.t1 must be more than zero"),
+            (self.timers.t2 >= self.timers.t1, "sip.timers.t2 must not be less than t1"),
+            (!self.digests.is_empty(), "sip.digests must name at least one of md5, sha256"),
+            (
+                !self.realm.is_empty() && !self.realm.contains(['"', '\\', '\r', '\n']),
+                "sip.realm must be a word without quotes, backslashes and line ends",
+            ),
+            (
+                self.timers.register_expires_min <= self.timers.register_expires_max,
+                "sip.timers.register_expires_min must not be more than register_expires_max",
+            ),
+        ];
+        if self.udp.is_empty() && self.tcp.is_empty() {
+            return Err(SipError::NoSocket);
+        }
+        for (holds, what) in rules {
+            if !holds {
+                return Err(SipError::Invalid { what });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(block: &str, address: &str) -> bool {
+        block.parse::<IpNet>().unwrap().contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_block_holds_its_own_addresses_and_no_others() {
+        assert!(holds("127.0.0.1", "127.0.0.1"));
+        assert!(!holds("127.0.0.1", "127.0.0.2"));
+        assert!(holds("10.1.0.0/16", "10.1.255.3"));
+        assert!(!holds("10.1.0.0/16", "10.2.0.1"));
+        assert!(holds("0.0.0.0/0", "203.0.113.9"));
+        assert!(!holds("0.0.0.0/0", "2001:db8::1"));
+        assert!(holds("::/0", "2001:db8::1"));
+        assert!(holds("2001:db8::/32", "2001:db8:1::1"));
+        assert!(!holds("2001:db8::/32", "2001:db9::1"));
+        assert!(holds("10.0.0.0/8", "::ffff:10.9.9.9"));
+    }
+
+    #[test]
+    fn a_wrong_block_is_refused_with_the_remedy() {
+        for wrong in ["", "10.0.0.0/33", "::/129", "ten", "10.0.0.0/x", "10.0.0.0/-1"] {
+            let error = wrong.parse::<IpNet>().unwrap_err();
+            assert!(error.to_string().contains("203.0.113.0/24"));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let user = UserCredential { user: "a".into(), secret: Secret::Password("hunter2".into()) };
+        assert!(!format!("{user:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_configuration_without_a_socket_is_refused() {
+        assert!(matches!(SipConfig::default().check(), Err(SipError::NoSocket)));
+        let config = SipConfig { udp: vec!["127.0.0.1:0".parse().unwrap()], ..SipConfig::default() };
+        assert!(config.check().is_ok());
+    }
+}

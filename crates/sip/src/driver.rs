@@ -1,0 +1,472 @@
+//! Runs the stack: sockets and orders in, datagrams and events out. It owns every task of this crate.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream, UdpSocket},
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{SipConfig, SipError},
+    handles::{Addresses, IncomingCall, NEWS_MAX, Order, Sip, SipEvent, Tether},
+    message::Transport,
+    stack::{Hop, LegNews, Locals, Output, Route, Stack},
+    transport::{self, ARRIVALS_MAX, Arrival, StreamLimits, UNSENT_MAX},
+    words::{
+        DialRequest, Ended, FailureKind, HangUp, LegEvent, Refusal, SipCounts, SipFailure, SipLegId, Target,
+    },
+};
+
+/// Orders that wait for the driver.
+const ORDERS_MAX: usize = 1_024;
+/// Calls and presence that wait for the gateway; at the limit calls are refused with 503.
+const EVENTS_MAX: usize = 256;
+/// Arrivals that are handled before the next look at orders and alarms.
+const BATCH: usize = 64;
+/// How often legs without an owner are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long the last BYEs may take when the SIP part ends.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
+const LOOKUP_MAX: Duration = Duration::from_secs(5);
+
+impl Sip {
+    /// Opens the sockets. The gateway spawns [`SipDriver::run`]; nothing happens before.
+    ///
+    /// # Errors
+    /// The operator has to mend the configuration or free a port.
+    pub async fn bind(
+        config: SipConfig,
+        stop: CancellationToken,
+    ) -> Result<(Self, SipDriver, mpsc::Receiver<SipEvent>), SipError> {
+        config.check()?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|_| SipError::NoRandom)?;
+        let mut udp = Vec::with_capacity(config.udp.len());
+        let mut listeners = Vec::with_capacity(config.tcp.len());
+        let mut locals = Locals::default();
+        for &address in &config.udp {
+            let failed = |error| SipError::Listen { transport: "UDP", address, error };
+            let socket = UdpSocket::bind(address).await.map_err(failed)?;
+            locals.udp.push(told(&config, socket.local_addr().map_err(failed)?));
+            udp.push(Arc::new(socket));
+        }
+        for &address in &config.tcp {
+            let failed = |error| SipError::Listen { transport: "TCP", address, error };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            locals.tcp.push(told(&config, listener.local_addr().map_err(failed)?));
+            listeners.push(listener);
+        }
+        let (orders, order_receiver) = mpsc::channel(ORDERS_MAX);
+        let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
+        let (counts, count_receiver) = watch::channel(SipCounts::default());
+        let addresses = Arc::new(Addresses { udp: locals.udp.clone(), tcp: locals.tcp.clone() });
+        let (arrival_sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let driver = SipDriver {
+            stack: Stack::new(&config, locals, seed),
+            config,
+            udp,
+            listeners,
+            orders: order_receiver,
+            order_sender: orders.downgrade(),
+            events,
+            late_events: BTreeMap::new(),
+            counts,
+            arrivals,
+            arrival_sender,
+            links: Links::default(),
+            stop,
+        };
+        Ok((Self { orders, counts: count_receiver, addresses }, driver, event_receiver))
+    }
+}
+
+/// The address that others are told for a bound one.
+fn told(config: &SipConfig, bound: SocketAddr) -> SocketAddr {
+    let ip = match config.advertised {
+        Some(ip) if ip.is_ipv4() == bound.is_ipv4() || bound.ip().is_unspecified() => ip,
+        Some(_) | None if bound.ip().is_unspecified() => {
+            own_address(bound).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        }
+        Some(_) | None => bound.ip(),
+    };
+    SocketAddr::new(ip, bound.port())
+}
+
+/// The address that this machine has towards the outside. Connecting a UDP socket sends nothing.
+fn own_address(bound: SocketAddr) -> Option<IpAddr> {
+    let (from, outside) =
+        if bound.is_ipv4() { ("0.0.0.0:0", "192.0.2.1:9") } else { ("[::]:0", "[2001:db8::1]:9") };
+    let probe = std::net::UdpSocket::bind(from).ok()?;
+    probe.connect(outside).ok()?;
+    probe.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified())
+}
+
+/// The future that does the work; spawn [`SipDriver::run`] and keep its handle.
+#[derive(Debug)]
+pub struct SipDriver {
+    stack: Stack,
+    config: SipConfig,
+    udp: Vec<Arc<UdpSocket>>,
+    listeners: Vec<TcpListener>,
+    orders: mpsc::Receiver<Order>,
+    /// For the handles that are given out with incoming calls.
+    order_sender: mpsc::WeakSender<Order>,
+    events: mpsc::Sender<SipEvent>,
+    /// Presence that found the event queue full, the latest of each user.
+    late_events: BTreeMap<String, SipEvent>,
+    counts: watch::Sender<SipCounts>,
+    arrivals: mpsc::Receiver<Arrival>,
+    arrival_sender: mpsc::Sender<Arrival>,
+    links: Links,
+    stop: CancellationToken,
+}
+
+/// The driver's tables.
+#[derive(Debug, Default)]
+struct Links {
+    /// Who wants to hear of which leg.
+    owners: BTreeMap<SipLegId, mpsc::Sender<LegNews>>,
+    /// Open connections, and those that are being made.
+    connections: BTreeMap<Hop, mpsc::Sender<Vec<u8>>>,
+    /// Calls whose host name is being looked up.
+    lookups: BTreeMap<SipLegId, DialRequest>,
+    tasks: JoinSet<()>,
+}
+
+impl SipDriver {
+    /// Runs until the token is cancelled. Then every leg is hung up, and the last BYEs get two seconds.
+    pub async fn run(mut self) {
+        let start = Instant::now();
+        for (place, socket) in self.udp.iter().enumerate() {
+            self.links.tasks.spawn(transport::read_udp(
+                Arc::clone(socket),
+                place,
+                self.arrival_sender.clone(),
+            ));
+        }
+        for (place, listener) in std::mem::take(&mut self.listeners).into_iter().enumerate() {
+            self.links.tasks.spawn(transport::accept_tcp(listener, place, self.arrival_sender.clone()));
+        }
+        let stop = self.stop.clone();
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.step(start, &mut sweep) => {}
+            }
+        }
+        self.farewell(start, &mut sweep).await;
+    }
+
+    /// Hangs up what is left and waits for the answers for a while.
+    async fn farewell(&mut self, start: Instant, sweep: &mut tokio::time::Interval) {
+        let now = start.elapsed();
+        let legs: Vec<SipLegId> = self.links.owners.keys().copied().collect();
+        tracing::info!(legs = legs.len(), "the SIP part ends");
+        for leg in legs {
+            self.stack.refuse(now, leg, Refusal::Unavailable { retry_after: self.config.limits.retry_after });
+            self.stack.hang_up(now, leg, HangUp::default());
+        }
+        self.flush(now);
+        let deadline = tokio::time::sleep(FAREWELL_MAX);
+        tokio::pin!(deadline);
+        while self.stack.counts().dialogs > 0 {
+            tokio::select! {
+                () = &mut deadline => break,
+                () = self.step(start, sweep) => {}
+            }
+        }
+        self.links.tasks.shutdown().await;
+    }
+
+    /// Waits for one thing and deals with it.
+    async fn step(&mut self, start: Instant, sweep: &mut tokio::time::Interval) {
+        let alarm = self.stack.next_alarm();
+        let wake = async {
+            match alarm {
+                Some(at) => tokio::time::sleep_until(start + at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut batch = Vec::new();
+        tokio::select! {
+            _ = self.arrivals.recv_many(&mut batch, BATCH) => {
+                let now = start.elapsed();
+                for arrival in batch {
+                    self.arrive(now, arrival);
+                    self.flush(now);
+                }
+            }
+            Some(order) = self.orders.recv() => self.order(start.elapsed(), order),
+            () = wake => {}
+            _ = sweep.tick() => self.sweep(start.elapsed()),
+            Some(ended) = self.links.tasks.join_next() => {
+                if let Err(error) = ended && error.is_panic() {
+                    tracing::error!(%error, "a SIP task failed");
+                }
+            }
+        }
+        let now = start.elapsed();
+        self.stack.wake(now);
+        self.flush(now);
+        self.publish_counts();
+    }
+
+    fn publish_counts(&self) {
+        let counts = SipCounts { connections: self.links.connections.len(), ..self.stack.counts() };
+        self.counts.send_if_modified(|known| {
+            let changed = *known != counts;
+            *known = counts;
+            changed
+        });
+    }
+
+    fn arrive(&mut self, now: Duration, arrival: Arrival) {
+        match arrival {
+            Arrival::Message { hop, bytes } => self.stack.receive(now, hop, &bytes),
+            Arrival::Accepted { hop, stream } => self.accept(hop, stream),
+            Arrival::Closed { hop } => {
+                self.links.connections.remove(&hop);
+                self.stack.flow_lost(now, hop);
+            }
+            Arrival::LookedUp { leg, found } => {
+                if let Some(request) = self.links.lookups.remove(&leg) {
+                    let route = match (&request.to, found) {
+                        (Target::Uri(uri), Some(found)) => self.stack.resolved(uri, Some(found.ip())),
+                        (Target::Uri(_) | Target::User(_), _) => Route::Nowhere("the host name is not known"),
+                    };
+                    self.take_route(now, leg, request, route);
+                }
+            }
+        }
+    }
+
+    fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            message_bytes_max: self.config.limits.message_bytes_max,
+            idle_max: self.config.timers.connection_idle_max,
+        }
+    }
+
+    fn accept(&mut self, hop: Hop, stream: TcpStream) {
+        if self.links.connections.len() >= self.config.limits.connections_max {
+            tracing::warn!(remote = %hop.remote, "closed a new connection: the limit is reached");
+            return;
+        }
+        let (unsent, queue) = mpsc::channel(UNSENT_MAX);
+        self.links.connections.insert(hop, unsent);
+        let ends = (queue, self.arrival_sender.clone());
+        let limits = self.stream_limits();
+        self.links.tasks.spawn(transport::serve_tcp(hop, stream, ends, limits));
+    }
+
+    fn order(&mut self, now: Duration, order: Order) {
+        match order {
+            Order::Ring(leg) => self.stack.ring(now, leg),
+            Order::Refuse(leg, refusal) => {
+                self.stack.refuse(now, leg, refusal);
+                self.links.owners.remove(&leg);
+            }
+            Order::Answer { leg, answer, reply } => {
+                let result = self.stack.answer(now, leg, answer.local);
+                self.stack.allow_handoff(leg, answer.handoff_allowed);
+                if result.is_err() {
+                    self.links.owners.remove(&leg);
+                }
+                if reply.send(result).is_err() {
+                    self.stack.hang_up(now, leg, HangUp::default());
+                }
+            }
+            Order::Dial { request, news, reply } => {
+                let leg = self.stack.next_leg();
+                self.links.owners.insert(leg, news);
+                if reply.send(leg).is_ok() {
+                    let route = self.stack.route(&request.to);
+                    self.take_route(now, leg, *request, route);
+                } else {
+                    self.links.owners.remove(&leg);
+                }
+            }
+            Order::HangUp(leg, how) => {
+                if self.links.lookups.remove(&leg).is_some() {
+                    let reason = "we gave up".to_owned();
+                    self.tell(
+                        leg,
+                        LegNews::Failed(SipFailure { kind: FailureKind::Canceled, code: None, reason }),
+                    );
+                }
+                self.stack.hang_up(now, leg, *how);
+            }
+            Order::Dropped(leg) => self.abandon(now, leg),
+        }
+    }
+
+    /// Ends a leg that nobody owns any more.
+    fn abandon(&mut self, now: Duration, leg: SipLegId) {
+        self.links.owners.remove(&leg);
+        self.links.lookups.remove(&leg);
+        self.stack.hang_up(now, leg, HangUp::default());
+    }
+
+    fn sweep(&mut self, now: Duration) {
+        let closed = |(leg, owner): (&SipLegId, &mpsc::Sender<LegNews>)| owner.is_closed().then_some(*leg);
+        let orphans: Vec<SipLegId> = self.links.owners.iter().filter_map(closed).collect();
+        for leg in orphans {
+            self.abandon(now, leg);
+        }
+        for (user, event) in std::mem::take(&mut self.late_events) {
+            self.offer_event(user, event);
+        }
+    }
+
+    fn take_route(&mut self, now: Duration, leg: SipLegId, request: DialRequest, route: Route) {
+        match route {
+            Route::Here(contacts) => self.stack.dial(now, leg, request, contacts),
+            Route::Lookup { host, port } => {
+                self.links.lookups.insert(leg, request);
+                let arrivals = self.arrival_sender.clone();
+                self.links.tasks.spawn(async move {
+                    let lookup =
+                        tokio::time::timeout(LOOKUP_MAX, tokio::net::lookup_host((host.as_str(), port)))
+                            .await;
+                    let found = lookup.ok().and_then(Result::ok).and_then(|mut found| found.next());
+                    if arrivals.send(Arrival::LookedUp { leg, found }).await.is_err() {
+                        tracing::trace!("the driver was gone first");
+                    }
+                });
+            }
+            Route::Nowhere(why) => {
+                let failure =
+                    SipFailure { kind: FailureKind::Unreachable, code: None, reason: why.to_owned() };
+                self.tell(leg, LegNews::Failed(failure));
+            }
+        }
+    }
+
+    /// Takes everything that the stack wants done.
+    fn flush(&mut self, now: Duration) {
+        while let Some(output) = self.stack.poll_output() {
+            match output {
+                Output::Send { hop, bytes } => self.send(now, hop, bytes),
+                Output::Leg(leg, news) => {
+                    if !self.tell(leg, news) {
+                        tracing::warn!(%leg, "a leg's owner does not take its news; the leg is ended");
+                        self.abandon(now, leg);
+                    }
+                }
+                Output::Incoming(invitation) => self.incoming(now, *invitation),
+                Output::Registered { user, contact } => {
+                    tracing::debug!(user, contact, "registered");
+                    self.offer_event(user.clone(), SipEvent::Registered { user, contact });
+                }
+                Output::Unregistered { user, why } => {
+                    tracing::debug!(user, ?why, "unregistered");
+                    self.offer_event(user.clone(), SipEvent::Unregistered { user, why });
+                }
+            }
+        }
+    }
+
+    fn incoming(&mut self, now: Duration, invitation: crate::words::Invitation) {
+        let leg = invitation.leg;
+        let busy = Refusal::Unavailable { retry_after: self.config.limits.retry_after };
+        let Some(orders) = self.order_sender.upgrade() else {
+            self.stack.refuse(now, leg, busy);
+            return;
+        };
+        let (news_sender, news) = mpsc::channel(NEWS_MAX);
+        let tether = Tether { leg, orders, over: false };
+        let call = Box::new(IncomingCall { invitation, tether, news });
+        match self.events.try_send(SipEvent::Incoming(call)) {
+            Ok(()) => {
+                self.links.owners.insert(leg, news_sender);
+            }
+            Err(
+                mpsc::error::TrySendError::Full(mut event) | mpsc::error::TrySendError::Closed(mut event),
+            ) => {
+                if let SipEvent::Incoming(call) = &mut event {
+                    call.tether.over = true;
+                }
+                tracing::warn!("refused a call: too many wait for the gateway");
+                self.stack.refuse(now, leg, busy);
+            }
+        }
+    }
+
+    /// Presence is kept until there is room; of each user the latest news is enough.
+    fn offer_event(&mut self, user: String, event: SipEvent) {
+        if let Some(waiting) = self.late_events.get_mut(&user) {
+            *waiting = event;
+            return;
+        }
+        match self.events.try_send(event) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(event)) => {
+                self.late_events.insert(user, event);
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => tracing::trace!("nobody wants presence"),
+        }
+    }
+
+    /// False if the owner has too much waiting.
+    fn tell(&mut self, leg: SipLegId, news: LegNews) -> bool {
+        let last = match &news {
+            LegNews::Failed(_)
+            | LegNews::Withdrawn
+            | LegNews::Event(LegEvent::Ended(
+                Ended::Local | Ended::Timeout | Ended::Remote { .. } | Ended::Error(_),
+            )) => true,
+            LegNews::Ringing | LegNews::Early(_) | LegNews::Answered { .. } | LegNews::Event(_) => false,
+        };
+        let Some(owner) = self.links.owners.get(&leg) else { return true };
+        let taken = !matches!(owner.try_send(news), Err(mpsc::error::TrySendError::Full(_)));
+        if last {
+            // The owner sees the end of the channel even if there was no room for the last news.
+            self.links.owners.remove(&leg);
+            return true;
+        }
+        taken
+    }
+
+    fn send(&mut self, now: Duration, hop: Hop, bytes: Vec<u8>) {
+        match hop.transport {
+            Transport::Udp => {
+                let Some(socket) = self.udp.get(hop.socket) else { return };
+                // What does not fit now is lost like any datagram, and is sent again by its timer.
+                if let Err(error) = socket.try_send_to(&bytes, hop.remote) {
+                    tracing::debug!(remote = %hop.remote, %error, "a datagram could not be sent");
+                }
+            }
+            Transport::Tcp => self.send_tcp(now, hop, bytes),
+        }
+    }
+
+    fn send_tcp(&mut self, now: Duration, hop: Hop, bytes: Vec<u8>) {
+        if !self.links.connections.contains_key(&hop) {
+            if self.links.connections.len() >= self.config.limits.connections_max {
+                tracing::warn!(remote = %hop.remote, "made no new connection: the limit is reached");
+                self.stack.flow_lost(now, hop);
+                return;
+            }
+            let (unsent, queue) = mpsc::channel(UNSENT_MAX);
+            self.links.connections.insert(hop, unsent);
+            let limits = self.stream_limits();
+            self.links.tasks.spawn(transport::connect_tcp(hop, queue, self.arrival_sender.clone(), limits));
+        }
+        let failed = self.links.connections.get(&hop).is_some_and(|unsent| unsent.try_send(bytes).is_err());
+        if failed {
+            tracing::debug!(remote = %hop.remote, "closed a connection that does not take what we send");
+            self.links.connections.remove(&hop);
+            self.stack.flow_lost(now, hop);
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The user agent without I/O: bytes, orders and time in; bytes, news and the next alarm out.
+//!
+//! The driver's duty: call one input (`receive`, `order`s, `flow_lost`, `wake`), then take every `poll_output`,
+//! then wait until `next_alarm`. Nothing here reads a clock, opens a socket or draws chance but from its seed.
+
+mod admission;
+mod dialog;
+mod effects;
+mod inbound;
+mod leg;
+mod outbound;
+mod registrar;
+mod transaction;
+mod within;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+pub(crate) use effects::Hop;
+use effects::{Alarm, Effects};
+use leg::{Leg, Stage};
+use outbound::Dial;
+pub(crate) use outbound::{Contact, Route};
+use segue_media::MediaDescription;
+use transaction::{ClientNews, Owner, TransactionId, Transactions, What};
+
+use self::{admission::Admission, dialog::DialogKey, registrar::Registrar};
+use crate::{
+    config::{SipConfig, SipLimits, SipTimers, Trunk},
+    digest::Guard,
+    message::{self, ALLOW, Message, Method, Transport, Via, reason_of},
+    words::{Invitation, LegEvent, SipCounts, SipFailure, SipLegId, UnregisteredWhy},
+};
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Send these bytes.
+    Send { hop: Hop, bytes: Vec<u8> },
+    /// Somebody calls.
+    Incoming(Box<Invitation>),
+    /// News for the owner of a leg.
+    Leg(SipLegId, LegNews),
+    /// A user has a phone now.
+    Registered { user: String, contact: String },
+    /// A user has no phone any more.
+    Unregistered { user: String, why: UnregisteredWhy },
+}
+
+/// News for the owner of a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LegNews {
+    /// The dialled party rings.
+    Ringing,
+    /// The dialled party sends media before it answers.
+    Early(MediaDescription),
+    /// The dialled party answered.
+    Answered {
+        remote: MediaDescription,
+        local: MediaDescription,
+        signalling: SocketAddr,
+        sip_call_id: String,
+    },
+    /// Dialling failed.
+    Failed(SipFailure),
+    /// An incoming call is gone before it was answered.
+    Withdrawn,
+    /// The leg is up and something happened.
+    Event(LegEvent),
+}
+
+/// The addresses that we listen on, as others are told them, by transport and place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Locals {
+    pub(crate) udp: Vec<SocketAddr>,
+    pub(crate) tcp: Vec<SocketAddr>,
+}
+
+impl Locals {
+    fn of(&self, hop: Hop) -> SocketAddr {
+        let fallback = || self.tcp.first().or(self.udp.first()).copied();
+        match hop.transport {
+            Transport::Udp => self.udp.get(hop.socket).copied().or_else(fallback),
+            Transport::Tcp => self.tcp.get(hop.socket).copied().or_else(fallback),
+        }
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060)))
+    }
+}
+
+/// The whole user agent.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    limits: SipLimits,
+    timers: SipTimers,
+    locals: Locals,
+    trunks: Vec<Trunk>,
+    effects: Effects,
+    transactions: Transactions,
+    admission: Admission,
+    guard: Guard,
+    registrar: Registrar,
+    legs: BTreeMap<SipLegId, Leg>,
+    dialogs: HashMap<DialogKey, SipLegId>,
+    dials: BTreeMap<SipLegId, Dial>,
+    /// Incoming legs among `legs`.
+    incoming: usize,
+    /// INVITEs that are being answered, to find the same call coming by another way (RFC 3261 §8.2.2.2).
+    arriving: HashMap<(String, String, u32), SipLegId>,
+    /// Where the message that is being handled truly came from, whatever its Via says.
+    seen: Hop,
+    last_leg: u64,
+    last_branch: u64,
+}
+
+impl Stack {
+    pub(crate) fn new(config: &SipConfig, locals: Locals, seed: [u8; 32]) -> Self {
+        Self {
+            limits: config.limits.clone(),
+            timers: config.timers.clone(),
+            locals,
+            trunks: config.trunks.clone(),
+            effects: Effects::new(seed),
+            transactions: Transactions::new(&config.timers),
+            admission: Admission::new(&config.limits, &config.trunks),
+            guard: Guard::new(&config.realm, &config.users, &config.digests, seed)
+                .with_life(config.timers.nonce_life),
+            registrar: Registrar::new(&config.limits, &config.timers),
+            legs: BTreeMap::new(),
+            dialogs: HashMap::new(),
+            dials: BTreeMap::new(),
+            incoming: 0,
+            arriving: HashMap::new(),
+            seen: Hop { transport: Transport::Udp, socket: 0, remote: SocketAddr::from(([0, 0, 0, 0], 0)) },
+            last_leg: 0,
+            last_branch: 0,
+        }
+    }
+
+    /// A name for a leg that is to be dialled.
+    pub(crate) fn next_leg(&mut self) -> SipLegId {
+        self.last_leg += 1;
+        SipLegId(self.last_leg)
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.effects.outputs.pop_front()
+    }
+
+    pub(crate) fn next_alarm(&self) -> Option<Duration> {
+        self.effects.next_alarm()
+    }
+
+    /// What exists now; the driver adds the connections.
+    pub(crate) fn counts(&self) -> SipCounts {
+        SipCounts {
+            dialogs: self.legs.len() + self.dials.values().filter(|dial| dial.is_calling()).count(),
+            transactions: self.transactions.len(),
+            registrations: self.registrar.len(),
+            connections: 0,
+            timers: self.effects.alarms(),
+        }
+    }
+
+    /// Takes one datagram or one message of a stream.
+    pub(crate) fn receive(&mut self, now: Duration, hop: Hop, bytes: &[u8]) {
+        self.effects.now = now;
+        self.seen = hop;
+        let mut message = match message::parse(bytes) {
+            Ok(message) => message,
+            Err(message::ParseError::Blank) => return,
+            Err(error) => {
+                tracing::debug!(%error, bytes = bytes.len(), "dropped what is no SIP message");
+                return;
+            }
+        };
+        let mut checked = message.check();
+        if bytes.len() > self.limits.message_bytes_max {
+            checked = Err((513, reason_of(513)));
+        }
+        match message.method() {
+            None if checked.is_ok() => self.response(&message, hop),
+            None => tracing::debug!("dropped a malformed response"),
+            Some(method) => {
+                let method = method.clone();
+                self.arrive(message, &method, hop, checked);
+            }
+        }
+    }
+
+    /// A request: finds where answers go, then who is meant.
+    fn arrive(
+        &mut self,
+        mut request: Message,
+        method: &Method,
+        hop: Hop,
+        checked: Result<(), (u16, &'static str)>,
+    ) {
+        let Some(via) = request.top_via() else {
+            tracing::debug!("dropped a request without a Via that could be answered");
+            return;
+        };
+        let hop = mark_via(&mut request, via, hop);
+        if let Err((code, reason)) = checked {
+            if *method != Method::Ack {
+                let response = self.refusal(&request, (code, reason), &[]);
+                self.effects.send(hop, response.bytes());
+            }
+            return;
+        }
+        if *method == Method::Ack {
+            self.acknowledge(&request, hop);
+        } else if *method == Method::Cancel {
+            self.cancelled(&request, hop);
+        } else if let Some(id) = self.transactions.find(&request, method) {
+            self.transactions.repeat(&mut self.effects, id);
+        } else {
+            self.new_request(&request, method, hop);
+        }
+    }
+
+    /// A request that no transaction knows.
+    fn new_request(&mut self, request: &Message, method: &Method, hop: Hop) {
+        if request.to_tag().is_some() && *method != Method::Register {
+            self.within(request, method, hop);
+            return;
+        }
+        if !self.admission.request(self.effects.now, hop.remote.ip()) {
+            tracing::debug!(%hop.remote, "refused a request: too many from this source");
+            self.reject_for_now(request, hop);
+            return;
+        }
+        let extensions: Vec<String> = request.list("Require").map(str::to_owned).collect();
+        match method {
+            _ if request.first("Max-Forwards").is_some_and(|left| left.parse() == Ok(0_u32)) => {
+                self.reject(request, hop, 483, &[]);
+            }
+            _ if !extensions.is_empty() => {
+                self.reject(request, hop, 420, &[("Unsupported", extensions.join(", "))]);
+            }
+            Method::Invite => self.invited(request, hop),
+            Method::Register => self.register(request, hop),
+            Method::Options => self.reject(request, hop, 200, &capabilities()),
+            Method::Bye | Method::Update | Method::Info | Method::Notify | Method::Prack | Method::Refer => {
+                self.reject(request, hop, 481, &[]);
+            }
+            Method::Message | Method::Subscribe | Method::Publish => {
+                self.reject(request, hop, 405, &[("Allow", ALLOW.to_owned())]);
+            }
+            Method::Other(_) => self.reject(request, hop, 501, &[("Allow", ALLOW.to_owned())]),
+            Method::Ack | Method::Cancel => {}
+        }
+    }
+
+    /// Answers without keeping anything: a repetition of the request gets the same answer.
+    fn reject(&mut self, request: &Message, hop: Hop, code: u16, headers: &[(&str, String)]) {
+        let response = self.refusal(request, (code, reason_of(code)), headers);
+        self.effects.send(hop, response.bytes());
+    }
+
+    fn refusal(&self, request: &Message, (code, reason): (u16, &str), headers: &[(&str, String)]) -> Message {
+        let mut response = Message::response(request, code, reason);
+        if let Some(mut to) = request.to()
+            && to.tag().is_none()
+        {
+            let branch = transaction::server_key(request, &Method::Invite);
+            to.params.push(("tag".to_owned(), Some(self.effects.token_for(&branch))));
+            response.set("To", to.print());
+        }
+        for (name, value) in headers {
+            response.push(name, value.as_str());
+        }
+        response
+    }
+
+    fn reject_for_now(&mut self, request: &Message, hop: Hop) {
+        let seconds = self.limits.retry_after.as_secs().max(1);
+        self.reject(request, hop, 503, &[("Retry-After", seconds.to_string())]);
+    }
+
+    /// Answers in a transaction of its own, which repeats the answer for repetitions.
+    fn answer_once(&mut self, request: &Message, hop: Hop, response: &Message) {
+        let id = self.transactions.open_server(&mut self.effects, request, hop);
+        self.transactions.respond(&mut self.effects, id, response);
+    }
+
+    fn response(&mut self, response: &Message, hop: Hop) {
+        if response.list("Via").count() != 1 {
+            tracing::debug!("dropped a response that is not for us");
+            return;
+        }
+        let Some(news) = self.transactions.receive(&mut self.effects, response) else { return };
+        self.client_news(news, Some((response, hop)));
+    }
+
+    fn client_news(&mut self, news: ClientNews, response: Option<(&Message, Hop)>) {
+        match (news.owner, news.what, response) {
+            (Owner::Branch { leg, branch }, What::Response, Some((response, hop))) => {
+                self.branch_response((leg, branch), news.id, response, hop);
+            }
+            (Owner::Branch { leg, branch }, What::Response | What::Failed | What::Ended, _) => {
+                self.branch_over((leg, branch), news.what == What::Failed);
+            }
+            (Owner::Bye(leg), What::Response, Some((response, _))) => {
+                self.bye_response(leg, news.id, response)
+            }
+            (Owner::Bye(leg), What::Response | What::Failed | What::Ended, _) => self.remove(leg),
+            (Owner::Nobody, _, _) => {}
+        }
+    }
+
+    /// Does everything that is due.
+    pub(crate) fn wake(&mut self, now: Duration) {
+        self.effects.now = now;
+        while let Some(alarm) = self.effects.take_due() {
+            match alarm {
+                Alarm::Retransmit(id) => self.transactions.retransmit(&mut self.effects, id),
+                Alarm::Expire(id) => self.expire(id),
+                Alarm::Reanswer(leg) => self.reanswer(leg),
+                Alarm::AckLost(leg) => self.ack_lost(leg),
+                Alarm::RungOut(leg) => self.rung_out(leg),
+                Alarm::Silent(leg) => self.silent(leg),
+                Alarm::NoAnswer(leg) => self.no_answer(leg),
+                Alarm::Registration => self.registrar.expire(&mut self.effects),
+            }
+        }
+    }
+
+    fn expire(&mut self, id: TransactionId) {
+        if let Some(news) = self.transactions.expire(&mut self.effects, id) {
+            self.client_news(news, None);
+        }
+    }
+
+    /// A connection is gone, or could not be made: what waits on it fails, what lives on it looks for another way.
+    pub(crate) fn flow_lost(&mut self, now: Duration, hop: Hop) {
+        self.effects.now = now;
+        for leg in self.legs.values_mut() {
+            leg.dialog.lose(hop);
+        }
+        self.registrar.flow_lost(&mut self.effects, hop);
+        for id in self.transactions.waiting_on(hop) {
+            self.expire(id);
+        }
+    }
+
+    /// The Via that a new request of ours begins with.
+    fn new_via(&mut self, hop: Hop) -> String {
+        let local = self.locals.of(hop);
+        let token = self.effects.token();
+        format!("SIP/2.0/{} {local};rport;branch={}{token}", hop.transport.name(), message::COOKIE)
+    }
+
+    fn contact(&self, leg: SipLegId, hop: Hop) -> String {
+        let local = self.locals.of(hop);
+        match hop.transport {
+            Transport::Udp => format!("<sip:leg{leg}@{local}>"),
+            Transport::Tcp => format!("<sip:leg{leg}@{local};transport=tcp>"),
+        }
+    }
+
+    /// A local socket for a destination: of its family, and on the loopback if it is.
+    fn hop_to(&self, transport: Transport, remote: SocketAddr) -> Option<Hop> {
+        let sockets = match transport {
+            Transport::Udp => &self.locals.udp,
+            // A connection needs no listener.
+            Transport::Tcp => return Some(Hop { transport, socket: 0, remote }),
+        };
+        let fits = |near: bool| {
+            sockets.iter().position(|local| {
+                local.is_ipv4() == remote.is_ipv4()
+                    && (!near || local.ip().is_loopback() == remote.ip().is_loopback())
+            })
+        };
+        let socket = fits(true).or_else(|| fits(false))?;
+        Some(Hop { transport, socket, remote })
+    }
+
+    /// What we answer challenges with that come from one of a trunk's addresses.
+    fn trunk_credentials(&self, peer: IpAddr) -> Option<&crate::config::Credentials> {
+        self.trunks
+            .iter()
+            .find(|trunk| trunk.sources.iter().any(|block| block.contains(peer)))?
+            .credentials
+            .as_ref()
+    }
+}
+
+/// Adds `received` and `rport` to the topmost Via (RFC 3261 §18.2.1, RFC 3581) and finds the way back.
+fn mark_via(request: &mut Message, mut via: Via, hop: Hop) -> Hop {
+    let mut way_back = hop;
+    let source = hop.remote;
+    let asked = via.params.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("rport"));
+    if let Some((_, port)) = asked {
+        *port = Some(source.port().to_string());
+    } else if hop.transport == Transport::Udp {
+        way_back.remote.set_port(via.port.unwrap_or(5060));
+    }
+    via.params.retain(|(name, _)| !name.eq_ignore_ascii_case("received"));
+    via.params.push(("received".to_owned(), Some(source.ip().to_canonical().to_string())));
+    let first = request.first("Via").unwrap_or("").to_owned();
+    let rest: Vec<&str> = message::split_list(&first).skip(1).collect();
+    let mut value = via.print();
+    for other in rest {
+        value.push_str(", ");
+        value.push_str(other);
+    }
+    request.set("Via", value);
+    way_back
+}
+
+/// Why a request is turned down: the status code, and headers that explain it.
+type Turndown = (u16, Vec<(&'static str, String)>);
+
+/// What we say of ourselves in an answer to OPTIONS.
+fn capabilities() -> [(&'static str, String); 3] {
+    [
+        ("Allow", ALLOW.to_owned()),
+        ("Accept", "application/sdp".to_owned()),
+        ("Accept-Encoding", "identity".to_owned()),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

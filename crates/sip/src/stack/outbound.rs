@@ -1,0 +1,456 @@
+//! Calls that we make: one or several branches, of which the first to answer has the call.
+//!
+//! Each branch has a Call-ID of its own. A 2xx that comes when the call is settled (late, forked, after CANCEL)
+//! is acknowledged and ended with BYE, as RFC 3261 §13.2.2.4 wants.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use segue_media::MediaDescription;
+
+use super::{
+    Alarm, Hop, Leg, LegNews, Owner, Stack, Stage, TransactionId,
+    dialog::Dialog,
+    leg::{Media, push_headers},
+};
+use crate::{
+    config::Credentials,
+    digest::{self, Asked},
+    message::{ALLOW, Message, Method, NameAddress, Transport, Uri, escape_user, quoted},
+    sdp::{self, Origin},
+    words::{DialRequest, FailureKind, HangUp, SipFailure, SipLegId, Target},
+};
+
+/// One place to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Contact {
+    /// The Request-URI.
+    pub(crate) uri: String,
+    pub(crate) hop: Hop,
+}
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Known.
+    Here(Vec<Contact>),
+    /// A host name, which the driver looks up first.
+    Lookup { host: String, port: u16 },
+    /// Nowhere.
+    Nowhere(&'static str),
+}
+
+/// A call that is being made, or whose last transactions are ending.
+#[derive(Debug)]
+pub(crate) struct Dial {
+    request: DialRequest,
+    stage: DialStage,
+    branches: BTreeMap<u64, Branch>,
+    /// The worst that is known of the branches that failed.
+    failure: Option<SipFailure>,
+    rang: bool,
+    early: Option<MediaDescription>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DialStage {
+    Calling,
+    /// Answered, failed or cancelled: nothing is told any more.
+    Settled,
+}
+
+#[derive(Debug)]
+struct Branch {
+    invite: TransactionId,
+    /// It has said something, so that a CANCEL may be sent.
+    heard: bool,
+    /// It has failed or answered.
+    over: bool,
+    cancel: Cancel,
+    authorized: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cancel {
+    No,
+    /// As soon as it says something (RFC 3261 §9.1).
+    Due,
+    Sent,
+}
+
+impl Dial {
+    pub(super) fn is_calling(&self) -> bool {
+        self.stage == DialStage::Calling
+    }
+}
+
+impl Stack {
+    /// Finds where a target is.
+    pub(crate) fn route(&self, target: &Target) -> Route {
+        match target {
+            Target::User(user) => {
+                let contacts = self.registrar.contacts(user, self.effects.now);
+                if contacts.is_empty() {
+                    Route::Nowhere("no phone of this user is registered")
+                } else {
+                    Route::Here(contacts)
+                }
+            }
+            Target::Uri(text) => {
+                let Some(uri) = Uri::read(text).filter(Uri::is_sip) else {
+                    return Route::Nowhere("the target is no sip: URI");
+                };
+                match uri.socket_address() {
+                    Some(_) => self.resolved(text, uri.ip()),
+                    None => Route::Lookup { host: uri.host.clone(), port: uri.port.unwrap_or(5060) },
+                }
+            }
+        }
+    }
+
+    /// The place of a URI whose host has this address.
+    pub(crate) fn resolved(&self, text: &str, ip: Option<std::net::IpAddr>) -> Route {
+        let wanted = Uri::read(text).zip(ip).and_then(|(uri, ip)| {
+            let transport = uri.transport().unwrap_or(Transport::Udp);
+            self.hop_to(transport, (ip, uri.port.unwrap_or(5060)).into())
+        });
+        match wanted {
+            Some(hop) => {
+                let uri = text.split('?').next().unwrap_or(text).trim().to_owned();
+                Route::Here(vec![Contact { uri, hop }])
+            }
+            None => Route::Nowhere("no socket of ours reaches the target"),
+        }
+    }
+
+    /// Begins a call to one or several places.
+    pub(crate) fn dial(&mut self, now: Duration, id: SipLegId, request: DialRequest, contacts: Vec<Contact>) {
+        self.effects.now = now;
+        if contacts.is_empty() || self.legs.len() + self.dials.len() >= self.limits.dialogs_max {
+            let (kind, why) = if contacts.is_empty() {
+                (FailureKind::Unreachable, "there is nowhere to dial")
+            } else {
+                (FailureKind::ServerError, "our limit on dialogs is reached")
+            };
+            self.tell(id, LegNews::Failed(SipFailure { kind, code: None, reason: why.to_owned() }));
+            return;
+        }
+        self.effects.set(Alarm::NoAnswer(id), request.ring_max);
+        self.effects.set(Alarm::Silent(id), self.timers.first_response_max.min(request.ring_max));
+        let mut branches = BTreeMap::new();
+        for contact in contacts {
+            let invite = self.invite(id, &request, &contact);
+            self.last_branch += 1;
+            let owner = Owner::Branch { leg: id, branch: self.last_branch };
+            let invite = self.send_request(invite, contact.hop, owner);
+            let branch = Branch { invite, heard: false, over: false, cancel: Cancel::No, authorized: false };
+            branches.insert(self.last_branch, branch);
+        }
+        tracing::info!(leg = %id, branches = branches.len(), "dialling");
+        let stage = DialStage::Calling;
+        self.dials.insert(id, Dial { request, stage, branches, failure: None, rang: false, early: None });
+    }
+
+    fn invite(&mut self, id: SipLegId, request: &DialRequest, contact: &Contact) -> Message {
+        let local = self.locals.of(contact.hop);
+        let mut invite = Message::request(Method::Invite, contact.uri.clone());
+        invite.push("Max-Forwards", "70");
+        let display =
+            request.from.display.as_ref().map(|name| format!("{} ", quoted(name))).unwrap_or_default();
+        let user = if request.from.user.is_empty() { "anonymous" } else { &request.from.user };
+        let tag = self.effects.token();
+        invite.push("From", format!("{display}<sip:{}@{local}>;tag={tag}", escape_user(user)));
+        let to = contact.uri.split(';').next().unwrap_or(&contact.uri);
+        invite.push("To", format!("<{to}>"));
+        invite.push("Call-ID", format!("{}{}", self.effects.token(), self.effects.token()));
+        invite.push("CSeq", "1 INVITE");
+        invite.push("Contact", self.contact(id, contact.hop));
+        invite.push("Allow", ALLOW);
+        push_headers(&mut invite, &request.headers);
+        invite.set_sdp(sdp::offer(&request.offer, Origin { session: id.0, version: 1 }));
+        // Via goes first.
+        let mut first = Message::request(Method::Invite, contact.uri.clone());
+        first.push("Via", "");
+        for (name, value) in invite.headers() {
+            first.push(name, value.as_str());
+        }
+        first.body = invite.body;
+        first
+    }
+
+    /// A response to the INVITE of a branch.
+    pub(super) fn branch_response(
+        &mut self,
+        place: (SipLegId, u64),
+        invite: TransactionId,
+        response: &Message,
+        hop: Hop,
+    ) {
+        let (id, branch) = place;
+        let code = response.code().unwrap_or(500);
+        match code {
+            ..200 => self.branch_progress(id, branch, response, hop),
+            200..300 => self.branch_answered(id, branch, response, (invite, hop)),
+            401 | 407 if self.authorize_branch(id, branch, response) => {}
+            _ => {
+                let failure = SipFailure {
+                    kind: FailureKind::of_code(code),
+                    code: Some(code),
+                    reason: response.reason().to_owned(),
+                };
+                self.branch_failed(id, branch, failure, code >= 600);
+            }
+        }
+    }
+
+    fn branch_progress(&mut self, id: SipLegId, branch: u64, response: &Message, hop: Hop) {
+        let Some(dial) = self.dials.get_mut(&id) else { return };
+        let Some(known) = dial.branches.get_mut(&branch) else { return };
+        known.heard = true;
+        self.effects.clear(Alarm::Silent(id));
+        if known.cancel == Cancel::Due {
+            self.send_cancel(id, branch);
+            return;
+        }
+        if dial.stage == DialStage::Settled {
+            return;
+        }
+        let code = response.code().unwrap_or(100);
+        let offer = dial.request.offer.clone();
+        let early = response
+            .sdp()
+            .filter(|_| code > 100)
+            .and_then(|body| sdp::Session::read(body, hop.remote.ip()).ok())
+            .and_then(|session| session.agree_to_offer(&offer).ok())
+            .map(|agreed| agreed.remote);
+        let rings = code == 180 && !dial.rang;
+        dial.rang |= rings;
+        let new_early = early.filter(|early| dial.early.as_ref() != Some(early));
+        if let Some(early) = &new_early {
+            dial.early = Some(early.clone());
+        }
+        if rings {
+            self.tell(id, LegNews::Ringing);
+        }
+        if let Some(early) = new_early {
+            self.tell(id, LegNews::Early(early));
+        }
+    }
+
+    /// Sends the INVITE of a branch again with credentials, once.
+    fn authorize_branch(&mut self, id: SipLegId, branch: u64, response: &Message) -> bool {
+        let Some(dial) = self.dials.get(&id).filter(|dial| dial.is_calling()) else { return false };
+        let Some(known) = dial.branches.get(&branch).filter(|known| !known.authorized) else { return false };
+        let Some((invite, hop)) = self.transactions.request(known.invite) else { return false };
+        let trunk = self.trunk_credentials(hop.remote.ip());
+        let Some(credentials) = dial.request.credentials.as_ref().or(trunk).cloned() else { return false };
+        let mut invite = invite.clone();
+        let cnonce = self.effects.token();
+        if !add_credentials(&mut invite, response, &credentials, &cnonce) {
+            return false;
+        }
+        let number = invite.cseq().map_or(1, |(number, _)| number) + 1;
+        invite.set("CSeq", format!("{number} INVITE"));
+        let invite = self.send_request(invite, hop, Owner::Branch { leg: id, branch });
+        if let Some(dial) = self.dials.get_mut(&id)
+            && let Some(known) = dial.branches.get_mut(&branch)
+        {
+            known.invite = invite;
+            known.heard = false;
+            known.authorized = true;
+            dial.request.credentials.get_or_insert(credentials);
+        }
+        true
+    }
+
+    fn branch_answered(&mut self, id: SipLegId, branch: u64, response: &Message, by: (TransactionId, Hop)) {
+        let (invite, hop) = by;
+        let Some((request, sent_to)) = self.transactions.request(invite) else { return };
+        let Some(dialog) = Dialog::of_response(request, response, Hop { socket: sent_to.socket, ..hop })
+        else {
+            return;
+        };
+        if let Some(known) = self.dialogs.get(&dialog.key()) {
+            // The 2xx of a dialog that we have: our ACK was lost.
+            if let Some((hop, ack)) = self.legs.get(known).and_then(|leg| leg.media.ack.clone()) {
+                self.effects.send(hop, ack);
+            }
+            return;
+        }
+        let Some(dial) = self.dials.get_mut(&id) else { return };
+        if let Some(known) = dial.branches.get_mut(&branch) {
+            known.over = true;
+        }
+        let calling = dial.is_calling();
+        let offer = dial.request.offer.clone();
+        let (handoff_allowed, credentials) = (dial.request.handoff_allowed, dial.request.credentials.clone());
+        let agreed = response
+            .sdp()
+            .and_then(|body| sdp::Session::read(body, hop.remote.ip()).ok())
+            .and_then(|session| session.agree_to_offer(&offer).ok());
+        let wins = calling && agreed.is_some();
+        let leg_id = if wins { id } else { self.next_leg() };
+        let mut media = Media::new(leg_id.0);
+        media.say(|origin| sdp::offer(&offer, origin));
+        media.local = Some(offer);
+        media.remote = agreed.as_ref().map(|agreed| agreed.remote.clone());
+        let stage = Stage::Up { ack: None, then_end: None };
+        let sip_call_id = dialog.call_id.clone();
+        self.insert(leg_id, Leg { dialog, stage, media, incoming: false, handoff_allowed, credentials });
+        self.send_ack(leg_id, response);
+        match agreed.filter(|_| wins) {
+            Some(agreed) => {
+                self.settle(id);
+                let (remote, local) = (agreed.remote, agreed.local);
+                self.tell(id, LegNews::Answered { remote, local, signalling: hop.remote, sip_call_id });
+            }
+            None => {
+                self.send_bye(leg_id, &HangUp::default());
+                let reason = "the answer has no codec that we offered".to_owned();
+                let failure = SipFailure { kind: FailureKind::NoCommonCodec, code: response.code(), reason };
+                self.branch_failed(id, branch, failure, false);
+            }
+        }
+    }
+
+    /// Acknowledges a 2xx; kept, to be sent again if the 2xx comes again.
+    fn send_ack(&mut self, id: SipLegId, response: &Message) {
+        let number = response.cseq().map(|(number, _)| number);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let hop = leg.dialog.hop();
+        let mut ack = leg.dialog.request(Method::Ack, number);
+        let via = self.new_via(hop);
+        ack.set("Via", via);
+        let bytes = ack.bytes();
+        self.effects.send(hop, bytes.clone());
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.media.ack = Some((hop, bytes));
+        }
+    }
+
+    fn branch_failed(&mut self, id: SipLegId, branch: u64, failure: SipFailure, for_all: bool) {
+        let Some(dial) = self.dials.get_mut(&id) else { return };
+        if let Some(known) = dial.branches.get_mut(&branch) {
+            known.over = true;
+        }
+        if dial.stage == DialStage::Settled {
+            return;
+        }
+        // The most telling failure of several phones is the first in the order of the kinds.
+        if dial.failure.as_ref().is_none_or(|known| failure.kind < known.kind) {
+            dial.failure = Some(failure);
+        }
+        if for_all || dial.branches.values().all(|branch| branch.over) {
+            let failure = dial.failure.take();
+            self.settle(id);
+            if let Some(failure) = failure {
+                tracing::info!(leg = %id, kind = ?failure.kind, code = failure.code, "dialling failed");
+                self.tell(id, LegNews::Failed(failure));
+            }
+        }
+    }
+
+    /// A branch's transaction is over; the last one takes the call's remains with it.
+    pub(super) fn branch_over(&mut self, place: (SipLegId, u64), failed: bool) {
+        let (id, branch) = place;
+        if failed {
+            let reason = "there was no answer in time, or no way to send".to_owned();
+            let failure = SipFailure { kind: FailureKind::Unreachable, code: None, reason };
+            self.branch_failed(id, branch, failure, false);
+        }
+        let Some(dial) = self.dials.get_mut(&id) else { return };
+        // A challenged INVITE ends too, but its branch lives on in the next one.
+        let current =
+            dial.branches.get(&branch).is_some_and(|known| self.transactions.request(known.invite).is_none());
+        if current {
+            dial.branches.remove(&branch);
+        }
+        if dial.branches.is_empty() {
+            self.dials.remove(&id);
+        }
+    }
+
+    /// Nothing more is told; the branches that are not over are cancelled.
+    fn settle(&mut self, id: SipLegId) {
+        self.effects.clear(Alarm::NoAnswer(id));
+        self.effects.clear(Alarm::Silent(id));
+        let Some(dial) = self.dials.get_mut(&id) else { return };
+        dial.stage = DialStage::Settled;
+        let mut heard = Vec::new();
+        for (place, branch) in dial.branches.iter_mut().filter(|(_, branch)| !branch.over) {
+            if branch.cancel == Cancel::No {
+                branch.cancel = Cancel::Due;
+                heard.extend(branch.heard.then_some(*place));
+            }
+        }
+        for branch in heard {
+            self.send_cancel(id, branch);
+        }
+    }
+
+    fn send_cancel(&mut self, id: SipLegId, branch: u64) {
+        let Some(known) = self.dials.get_mut(&id).and_then(|dial| dial.branches.get_mut(&branch)) else {
+            return;
+        };
+        known.cancel = Cancel::Sent;
+        let invite = known.invite;
+        let Some((request, hop)) = self.transactions.request(invite) else { return };
+        let mut cancel = Message::request(Method::Cancel, request.uri().to_owned());
+        for name in ["Via", "Max-Forwards", "From", "To", "Call-ID"] {
+            cancel.push(name, request.first(name).unwrap_or(""));
+        }
+        let number = request.cseq().map_or(1, |(number, _)| number);
+        cancel.push("CSeq", format!("{number} CANCEL"));
+        self.transactions.open_client(&mut self.effects, cancel, hop, Owner::Nobody);
+        self.transactions.give_up_on(&mut self.effects, invite);
+    }
+
+    /// Gives up a call that is being made.
+    pub(super) fn cancel(&mut self, id: SipLegId) {
+        self.fail(id, FailureKind::Canceled, "we gave up");
+    }
+
+    pub(super) fn no_answer(&mut self, id: SipLegId) {
+        self.fail(id, FailureKind::NoAnswer, "it rang until the time was over");
+    }
+
+    pub(super) fn silent(&mut self, id: SipLegId) {
+        self.fail(id, FailureKind::Unreachable, "it has not said anything");
+    }
+
+    fn fail(&mut self, id: SipLegId, kind: FailureKind, reason: &str) {
+        if !self.dials.get(&id).is_some_and(Dial::is_calling) {
+            return;
+        }
+        self.settle(id);
+        self.tell(id, LegNews::Failed(SipFailure { kind, code: None, reason: reason.to_owned() }));
+    }
+}
+
+/// Answers the challenges of a 401 or 407. False if none can be answered.
+pub(super) fn add_credentials(
+    request: &mut Message,
+    response: &Message,
+    credentials: &Credentials,
+    cnonce: &str,
+) -> bool {
+    let (asks, answers) = if response.code() == Some(401) {
+        ("WWW-Authenticate", "Authorization")
+    } else {
+        ("Proxy-Authenticate", "Proxy-Authorization")
+    };
+    let method = request.method().map(Method::name).unwrap_or_default().to_owned();
+    let uri = request.uri().to_owned();
+    let asked = Asked { method: &method, uri: &uri, cnonce };
+    match digest::authorize(response.all(asks), credentials, &asked) {
+        Some(value) => {
+            request.set(answers, value);
+            true
+        }
+        None => false,
+    }
+}
+
+/// A Contact value as a place to dial: its URI without the parts that are not for a Request-URI.
+pub(super) fn request_uri(contact: &NameAddress) -> String {
+    contact.uri.split('?').next().unwrap_or(&contact.uri).to_owned()
+}
