@@ -77,6 +77,8 @@ pub(crate) struct JitterBuffer {
     stray: Option<Stray>,
     late_since: Option<Duration>,
     key: (u64, u64),
+    /// Whether nothing sounds: before the first sound, and in a pause of the far side.
+    idle: bool,
 }
 
 /// Where playing is, in extended timestamps.
@@ -142,6 +144,7 @@ impl JitterBuffer {
             stray: None,
             late_since: None,
             key: (0, 0),
+            idle: true,
         }
     }
 
@@ -258,13 +261,14 @@ impl JitterBuffer {
                 }
             }
         }
+        self.idle = found == 0 && (self.idle || paused);
         match found {
             _ if in_key => {
                 frame.fill(codec.silence());
                 Taken::Key
             }
             FRAME => Taken::Whole,
-            0 if paused => Taken::Idle,
+            0 if self.idle => Taken::Idle,
             _ => Taken::Broken,
         }
     }

@@ -1,7 +1,7 @@
 //! The RTP header (RFC 3550 §5.1), read in place and written to twelve bytes.
 //!
 //! Ours rather than the `rtc-rtp` crate's: that one copies each payload into an owned buffer, and a relayed
-//! packet must not allocate. The tests compare the two.
+//! packet must not allocate.
 
 use thiserror::Error;
 
