@@ -65,6 +65,12 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// At a moment of a clock.
+    #[must_use]
+    pub fn at(deadline: Duration, clock: Clock) -> Stop {
+        Stop { pool: Arc::default(), job: Arc::default(), deadline, clock }
+    }
+
     /// True when the decode should give up now.
     #[must_use]
     pub fn asked(&self) -> bool {

@@ -176,8 +176,7 @@ impl Speech {
             let (bench, ready, control) = (speech.bench(&engine), ready.clone(), speech.control.clone());
             speech.spawn(format!("segue-asr-{number}"), move || worker::run(&bench, &ready, &control))?;
         }
-        drop(ready);
-        for answer in answers {
+        for answer in answers.into_iter().take(workers) {
             answer?;
         }
         tracing::info!(engine = engine.name(), workers, "recognition is ready");

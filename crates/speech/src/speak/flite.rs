@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn odd_texts_are_spoken_or_refused_but_never_crash() {
-        let endless = "x".repeat(1_900);
+        let endless = "x".repeat(200);
         for text in [
             "a\0b",
             "<speak>no</speak>",

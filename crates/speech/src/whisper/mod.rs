@@ -73,7 +73,10 @@ impl WhisperEngine {
             WhisperContext::new_with_params(path, parameters)
         };
         let model = model.map_err(|error| unusable(error.to_string()))?;
-        let traits = verified.traits();
+        let mut traits = verified.traits();
+        // whisper.cpp throws, and thereby ends the program, if it is to suppress a blank that no token is.
+        traits.suppress_blank &=
+            (0..model.token_eot()).any(|token| model.token_to_str(token).is_ok_and(|text| text == " "));
         let prompt =
             prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(error.to_string()))?;
         Ok(WhisperEngine { name, model: Arc::new(model), traits, prompt })

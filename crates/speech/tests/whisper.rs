@@ -1,0 +1,184 @@
+//! The whisper path: with random weights of the true shape that it loads, decodes and stops; with the demo model
+//! that it hears words.
+
+mod support;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use segue_media::Codec;
+use segue_speech::{
+    ModelCatalogue, Speech, SpeechError, Verified, WhisperEngine, WhisperOptions,
+    pool::{DecodeError, Engine, Frame, Stop},
+};
+use segue_trigger::{Speaker, Stage};
+use sha2::{Digest, Sha256};
+use support::{Line, assert_whole, clock, config, hypotheses, noise, said, script};
+
+/// A catalogue of one model, made of these bytes.
+fn catalogue(folder: &Path, bytes: &[u8], demo: bool) -> ModelCatalogue {
+    let manifest = format!(
+        "[[model]]\nname = 'random'\nfile = 'random.bin'\nsize = {}\nsha256 = '{}'\nlicence = 'Apache-2.0'\n\
+         languages = 'en'\npurpose = 'tests'\ndemo = {demo}\n",
+        bytes.len(),
+        hex::encode(Sha256::digest(bytes))
+    );
+    std::fs::write(folder.join("manifest.toml"), manifest).unwrap();
+    std::fs::write(folder.join("random.bin"), bytes).unwrap();
+    ModelCatalogue::load(folder).unwrap()
+}
+
+fn load(bytes: &[u8], demo: bool, options: &WhisperOptions) -> Result<WhisperEngine, SpeechError> {
+    let folder = tempfile::tempdir().unwrap();
+    WhisperEngine::load(&catalogue(folder.path(), bytes, demo).verify("random").unwrap(), options)
+}
+
+fn random() -> WhisperEngine {
+    load(&support::ggml::random_model(), false, &WhisperOptions::default()).unwrap()
+}
+
+/// Never, as the tests go.
+fn unhurried() -> Stop {
+    Stop::at(Duration::MAX, clock())
+}
+
+fn wide(seconds: f32) -> Vec<i16> {
+    noise(seconds * 2.0, 3_000.0)
+}
+
+#[test]
+fn a_model_with_random_weights_loads_and_decodes_without_harm() {
+    let engine = random();
+    let mut decoder = engine.decoder().unwrap();
+    for seconds in [0.05, 0.3, 1.0, 4.0, 12.0] {
+        match decoder.decode(&wide(seconds), Some("en"), &unhurried()) {
+            Ok(decoded) => assert!((0.0..=1.0).contains(&decoded.confidence), "{decoded:?}"),
+            Err(error) => assert!(matches!(error, DecodeError::Failed(_)), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn words_to_expect_and_odd_languages_are_taken() {
+    let options = WhisperOptions { vocabulary: "order yes no ".repeat(60), ..WhisperOptions::default() };
+    let engine = load(&support::ggml::random_model(), false, &options).unwrap();
+    let mut decoder = engine.decoder().unwrap();
+    for language in [None, Some("en"), Some("xx"), Some(""), Some("e\0n")] {
+        let answer = decoder.decode(&wide(1.0), language, &unhurried());
+        assert!(!matches!(answer, Err(DecodeError::Stopped)), "{language:?}");
+    }
+}
+
+#[test]
+fn a_decode_stops_at_its_deadline_and_the_decoder_can_be_used_again() {
+    let mut decoder = random().decoder().unwrap();
+    // Each look at the clock takes a millisecond: the deadline passes in the middle of the decode.
+    let asked = Arc::new(AtomicU64::new(0));
+    let counting = Arc::clone(&asked);
+    let slow = Arc::new(move || Duration::from_millis(counting.fetch_add(1, Ordering::Relaxed)));
+    let answer = decoder.decode(&wide(4.0), None, &Stop::at(Duration::from_millis(20), slow));
+    assert_eq!(answer, Err(DecodeError::Stopped));
+    let looks = asked.load(Ordering::Relaxed);
+    assert!((20..60).contains(&looks), "it went on for {looks} looks");
+    assert!(!matches!(decoder.decode(&wide(1.0), None, &unhurried()), Err(DecodeError::Stopped)));
+}
+
+#[test]
+fn what_is_no_model_is_refused_in_words() {
+    let whole = support::ggml::random_model();
+    for bytes in [b"hello".to_vec(), Vec::new(), whole[..whole.len() / 2].to_vec()] {
+        let error = load(&bytes, false, &WhisperOptions::default()).unwrap_err();
+        assert!(error.to_string().starts_with("the recognition model random cannot be used"), "{error}");
+    }
+}
+
+#[test]
+fn a_demo_model_is_refused_unless_it_is_allowed() {
+    let bytes = support::ggml::random_model();
+    let error = load(&bytes, true, &WhisperOptions::default()).unwrap_err();
+    assert!(matches!(error, SpeechError::DemoModelRefused { .. }), "{error}");
+    let allowed = WhisperOptions { allow_demo_model: true, ..WhisperOptions::default() };
+    assert!(load(&bytes, true, &allowed).is_ok());
+}
+
+/// Runs `loads_and_decodes_alone` in a program of its own and looks at what it printed.
+#[test]
+fn whisper_prints_nothing() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_model_with_random_weights_loads_and_decodes_without_harm", "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("1 passed") && !printed.contains("whisper_"), "{printed}");
+}
+
+/// The demo model, where it has been trained.
+fn demo() -> Option<Verified> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let catalogue = ModelCatalogue::load(&folder).unwrap();
+    catalogue.find("demo").ok()?;
+    Some(catalogue.verify("demo").unwrap())
+}
+
+fn demo_pool() -> Option<Speech> {
+    let Some(verified) = demo() else {
+        println!("skipped: models/demo has no card.json yet");
+        return None;
+    };
+    let options = WhisperOptions { allow_demo_model: true, ..WhisperOptions::default() };
+    let engine = WhisperEngine::load(&verified, &options).unwrap();
+    Some(Speech::start(config(), Some(Arc::new(engine))).unwrap())
+}
+
+#[test]
+fn the_demo_model_hears_a_caller_ask_for_a_human() {
+    let Some(speech) = demo_pool() else { return };
+    let mut line = Line::open(&speech, Speaker::Caller, true);
+    line.feed(&speech, &script(&[said("I want to talk to a human")]));
+    let heard = line.end();
+    assert_whole(&heard);
+    let finals = hypotheses(&heard, Stage::Final);
+    assert_eq!(finals.len(), 1, "{heard:?}");
+    assert!(finals[0].text.to_lowercase().contains("human"), "{heard:?}");
+    assert!(finals[0].confidence > 0.5, "{heard:?}");
+}
+
+#[test]
+fn recordings_of_people_go_through_the_whole_path() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/speech/mulaw8k");
+    let (Ok(files), Some(speech)) = (std::fs::read_dir(&folder), demo_pool()) else {
+        println!("skipped: {} or the demo model is not there", folder.display());
+        return;
+    };
+    let mut spoken = 0;
+    for file in files {
+        let path = file.unwrap().path();
+        let payload = mulaw(&std::fs::read(&path).unwrap());
+        let mut line = Line::open(&speech, Speaker::Caller, false);
+        for piece in payload.chunks(160 * 40) {
+            let before = speech.stats().frames.taken;
+            let frames = piece.as_chunks::<160>().0;
+            frames.iter().for_each(|frame| line.push(Frame::G711(frame, Codec::Pcmu)));
+            support::until("taken", || speech.stats().frames.taken >= before + frames.len() as u64);
+        }
+        let heard = line.end();
+        assert_whole(&heard);
+        spoken += usize::from(!heard.is_empty());
+    }
+    assert!(spoken >= 20, "speech was found in {spoken} recordings only");
+}
+
+/// The data of a WAV file with µ-law samples.
+fn mulaw(file: &[u8]) -> Vec<u8> {
+    let place = file.windows(4).position(|four| four == b"data").unwrap();
+    file[place + 8..].to_vec()
+}
