@@ -238,3 +238,55 @@ fn partials_are_not_looked_at_and_endless_text_is_cut() {
     assert_eq!(entity::of_call(&many).len(), 100);
     assert_eq!(entity::of_call(&many).last().unwrap().value, "10100");
 }
+
+#[test]
+fn any_text_is_read_without_harm() {
+    use proptest::prelude::*;
+
+    const WORDS: &[&str] = &[
+        "order",
+        "number",
+        "one",
+        "twenty",
+        "hundred",
+        "thousand",
+        "million",
+        "dollars",
+        "cents",
+        "point",
+        "and",
+        "at",
+        "dot",
+        "com",
+        "the",
+        "third",
+        "of",
+        "may",
+        "last",
+        "monday",
+        "double",
+        "as",
+        "in",
+        "my",
+        "plus",
+        "99999999999999999999",
+        "18446744073709551615",
+        "$1.5",
+        "a",
+        "o",
+        "ago",
+        "call",
+        "me",
+        "\u{20ac}",
+        "@",
+        "-",
+    ];
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) };
+    let words =
+        proptest::collection::vec(proptest::sample::select(WORDS), 0..20).prop_map(|words| words.join(" "));
+    proptest!(config, |(text in prop_oneof![words, ".{0,80}"])| {
+        for entity in entity::of_utterance(&utterance(1, Speaker::Caller, &text), Some(Order)) {
+            prop_assert!(text.contains(&entity.said) && !entity.value.is_empty());
+        }
+    });
+}

@@ -258,3 +258,57 @@ fn rules_that_cannot_be_used_are_refused_with_every_key() {
     );
     assert!(error.to_string().contains("request_patterns[1]: `<nobody>` names the class `nobody`"));
 }
+
+#[test]
+fn any_text_is_heard_without_harm() {
+    use proptest::prelude::*;
+
+    const WORDS: &[&str] = &[
+        "i",
+        "want",
+        "need",
+        "talk",
+        "to",
+        "a",
+        "human",
+        "agent",
+        "dont",
+        "not",
+        "said",
+        "if",
+        "resources",
+        "please",
+        "connect",
+        "me",
+        "hyuman",
+        "real",
+        "person",
+        ".",
+        ",",
+        "?",
+        "do",
+        "bot",
+    ];
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) };
+    let words =
+        proptest::collection::vec(proptest::sample::select(WORDS), 0..30).prop_map(|words| words.join(" "));
+    let set = std::sync::Arc::new(segue_trigger::RuleSet::new(&Rules::default()).unwrap());
+    proptest!(config, |(text in prop_oneof![words, ".{0,80}"], partial: bool)| {
+        let mut triggers = Triggers::with(std::sync::Arc::clone(&set));
+        let stage = if partial { Stage::Partial } else { Stage::Final };
+        let decision = triggers.observe(Signal::Heard(&utterance(1, &text, stage)));
+        prop_assert_eq!(triggers.last_evaluations().len(), 4);
+        if let Some(decision) = decision.filter(|decision| decision.primary.rule == "T01") {
+            let said = decision.primary.evidence.split(" (taken for").next().unwrap_or_default();
+            prop_assert!(text.contains(said), "{} was not said", said);
+        }
+    });
+}
+
+#[test]
+fn the_rules_survive_a_configuration_file_and_a_mistyped_key_is_refused() {
+    let written = serde_json::to_string(&Rules::default()).unwrap();
+    assert_eq!(serde_json::from_str::<Rules>(&written).unwrap(), Rules::default());
+    assert_eq!(serde_json::from_str::<Rules>("{}").unwrap(), Rules::default());
+    assert!(serde_json::from_str::<Rules>("{\"dtmf_zerro\": true}").is_err());
+}

@@ -78,7 +78,7 @@ fn spoken(tokens: &[Token], at: usize) -> Option<Amount> {
     let mut hundredths = number.value.checked_mul(100)?;
     if tokens.get(to)?.is("point") {
         let (places, length) = after_the_point(tokens, to + 1)?;
-        hundredths += places;
+        hundredths = hundredths.checked_add(places)?;
         to += 1 + length;
         if let Some(factor) = tokens.get(to).and_then(|token| factor(&token.text)) {
             hundredths = hundredths.checked_mul(factor)?;
@@ -95,7 +95,7 @@ fn spoken(tokens: &[Token], at: usize) -> Option<Amount> {
         return None;
     }
     let (cents, length) = cents(tokens, to + 1);
-    Some(Amount { hundredths: hundredths + cents, from, to: to + 1 + length })
+    Some(Amount { hundredths: hundredths.checked_add(cents)?, from, to: to + 1 + length })
 }
 
 /// `it cost twenty nine ninety nine`: a price without a unit, believed after a word that speaks of money, or
