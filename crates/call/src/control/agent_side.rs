@@ -196,13 +196,16 @@ fn refused(mut handoff: Box<Handoff>, refusal: Refusal, why: HangUpWhy, core: &m
         handoff.record.refused.push(agent);
     }
     if introduced {
-        // The caller was told of somebody who will not come.
-        let words = core.prompts.say(Message::AgentLost, &[("queue", handoff.queue_words(core))]);
-        if let Some(prompt) = words {
-            say_update(prompt, core);
-        }
+        tell_lost(&handoff, core);
     }
     handoff.go_on(core)
+}
+
+/// The caller was told of somebody who will not come.
+pub(crate) fn tell_lost(handoff: &Handoff, core: &mut Core) {
+    if let Some(prompt) = core.prompts.say(Message::AgentLost, &[("queue", handoff.queue_words(core))]) {
+        say_update(prompt, core);
+    }
 }
 
 /// Takes the agent's leg down and forgets what was theirs. The reservation is the caller's business.

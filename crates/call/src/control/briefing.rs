@@ -54,7 +54,10 @@ impl Core {
         self.known.stale = false;
         let brief = Arc::new(brief);
         self.known.brief = Some(Arc::clone(&brief));
-        let wanted = handoff.is_some() || brief.whisper != self.known.prepared;
+        let wanted = match handoff {
+            Some(record) => record.bridged.is_none(),
+            None => brief.whisper != self.known.prepared,
+        };
         if wanted && !brief.whisper.is_empty() {
             self.known.prepared.clone_from(&brief.whisper);
             let prompt = self.prompts.prompt(brief.whisper.clone(), Style::Whisper);

@@ -294,12 +294,16 @@ impl Handoff {
             Unqueued::Lapsed => Some(self.queue.clone()),
             Unqueued::UnknownQueue | Unqueued::QueueFull | Unqueued::EverybodyAway | Unqueued::Closed => None,
         };
+        let introduced = matches!(self.agent, AgentSide::Introducing(_));
         agent_side::drop_agent(&mut self, HangUpWhy::Canceled, core);
         if let Some(queue) = elsewhere.filter(|_| self.tickets < TICKETS_PER_HANDOFF) {
             self.tickets += 1;
             self.ticket = core.next_ticket();
             self.queue = queue;
             self.agent = AgentSide::Asked;
+            if introduced {
+                agent_side::tell_lost(&self, core);
+            }
             self.enqueue(core);
             return State::HandingOff(self);
         }

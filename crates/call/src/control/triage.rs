@@ -64,7 +64,7 @@ pub(crate) fn triage(core: &mut Core, event: Event, before_bridge: bool) -> Tria
         Event::Customer(found) => {
             core.known.customer = found;
             core.known.stale = true;
-            before_bridge.then_some(News::Learned).into()
+            Some(News::Learned).into()
         }
     }
 }

@@ -40,6 +40,15 @@ impl WithAgent {
                 self.close(HandoffState::Completed, core);
                 ending::farewell(core, EndedBy::Us, &[Message::SorryBroken, Message::ThenEnd])
             }
+            // A customer record that was slow is still worth reading.
+            News::Learned => {
+                core.rewrite_brief(Some(&self.record));
+                let agent = self.record.agent.clone();
+                if let (Some(agent), Some(brief)) = (agent, core.known.brief.clone()) {
+                    core.act(Action::ShowBrief { agent, brief });
+                }
+                State::WithAgent(self)
+            }
             News::BotUp
             | News::BotUnreached(_)
             | News::BotGone(_)
@@ -50,7 +59,6 @@ impl WithAgent {
             | News::Request(_)
             | News::Ticket(_)
             | News::Recalled(_)
-            | News::Learned
             | News::Spoken(..)
             | News::Due(_) => State::WithAgent(self),
         }

@@ -290,36 +290,31 @@ impl Prompts {
         &self.language
     }
 
-    /// Everything that must be rendered before the first call, so that no caller waits for a voice: each message
+    /// Everything that must be rendered before the first call, so that no caller waits for a voice: all that is said
     /// without a number or a name in it, for each of the queues and each known reason.
     pub fn mandatory<'a>(&self, queues: impl IntoIterator<Item = &'a QueueId>, details: bool) -> Vec<Prompt> {
         let mut labels: Vec<&str> = queues.into_iter().map(|queue| self.queue_words(queue)).collect();
-        labels.extend(self.queues.get(DEFAULT).map(String::as_str));
+        labels.push(self.queues.get(DEFAULT).map_or("", String::as_str));
         labels.sort_unstable();
         labels.dedup();
         let mut prompts = Vec::new();
-        for message in [Message::Announcement, Message::AnnouncementApology] {
+        for label in labels {
+            let with_label = [("queue", label)];
             for why in self.reasons.values() {
-                let with = |label: &&str| self.announcement(message, (why, label), details);
-                prompts.extend(labels.iter().map(with));
+                prompts.push(self.announcement(Message::Announcement, (why, label), details));
+            }
+            // The rules that mean frustration have no words of their own for the reason.
+            let why = self.reason_words(DEFAULT);
+            prompts.push(self.announcement(Message::AnnouncementApology, (why, label), details));
+            for message in [Message::StillConnecting, Message::AgentLost] {
+                prompts.extend(self.say(message, &with_label));
+            }
+            for sorry in SORRIES {
+                prompts.extend(self.sequence(&[*sorry, Message::ThenBot], &with_label));
             }
         }
-        for message in Message::ALL.iter().copied() {
-            match message.variables() {
-                [] if message.need() != Need::Part => prompts.extend(self.say(message, &[])),
-                ["queue"] => {
-                    prompts.extend(labels.iter().filter_map(|label| self.say(message, &[("queue", *label)])));
-                }
-                _ => {}
-            }
-        }
-        for sorry in SORRIES {
-            for label in &labels {
-                for then in [Message::ThenBot, Message::ThenEnd] {
-                    prompts.extend(self.sequence(&[*sorry, then], &[("queue", *label)]));
-                }
-            }
-        }
+        prompts.extend(self.sequence(&[Message::SorryBroken, Message::ThenEnd], &[]));
+        prompts.extend(ALONE.iter().filter_map(|message| self.say(*message, &[])));
         prompts.sort_unstable();
         prompts.dedup();
         prompts
@@ -372,15 +367,24 @@ impl Prompts {
     }
 }
 
-/// The apologies that are followed by what comes next.
+/// What is followed by the way back to the bot.
 const SORRIES: &[Message] = &[
     Message::SorryFull,
     Message::SorryAway,
     Message::SorryClosed,
     Message::SorryTimeout,
     Message::SorryLimit,
-    Message::SorryBroken,
     Message::Recalled,
+];
+
+/// What is said alone and always in the same words.
+const ALONE: &[Message] = &[
+    Message::Greeting,
+    Message::WaitingShort,
+    Message::Goodbye,
+    Message::ShuttingDown,
+    Message::WhisperKeys,
+    Message::WhisperMissing,
 ];
 
 const ENGLISH_REASONS: &[(&str, &str)] = &[

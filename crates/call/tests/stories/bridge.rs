@@ -175,3 +175,20 @@ fn every_moment_of_a_handoff_is_in_its_record_in_order() {
     ];
     assert_eq!(times.map(seconds), [10, 10, 10, 20, 25, 27, 90]);
 }
+
+#[test]
+fn a_reservation_that_lapses_during_the_introduction_is_apologised_for() {
+    Story::introducing().unqueued(segue_acd::Unqueued::Lapsed).does(&[
+        "hang up 2 Canceled",
+        "play 5 caller: lost G",
+        "promise ticket 1 general",
+        "enqueue 101 general since 10",
+    ]);
+}
+
+#[test]
+fn a_customer_record_that_comes_after_the_bridge_is_still_shown() {
+    let record = [("name".to_owned(), "Anna".to_owned())].into();
+    let mut story = Story::bridged();
+    story.on(Event::Customer(record)).gives(&["~ brief 2", "show brief alex"]);
+}
