@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::problem::Problem;
 
@@ -28,9 +29,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             };
             Problem::new(rejection.status(), code, rejection.body_text())
         })?;
-        let value = serde_json::from_slice(&body).map_err(|error| {
-            let code = if error.is_data() { "invalid-body" } else { "malformed-json" };
-            Problem::bad_request(code, format!("the body cannot be read: {error}"))
+        let malformed = |error: serde_json::Error| {
+            Problem::bad_request("malformed-json", format!("the body is not JSON: {error}"))
+        };
+        let value: Value = serde_json::from_slice(&body).map_err(malformed)?;
+        if !value.is_object() {
+            return Err(Problem::bad_request("invalid-body", "the body must be a JSON object"));
+        }
+        let value = serde_json::from_value(value).map_err(|error| {
+            Problem::bad_request("invalid-body", format!("the body cannot be taken: {error}"))
         })?;
         Ok(Self(value))
     }

@@ -26,7 +26,7 @@ pub use desk::{Answer, Asked, CallFound, CallQuery, CallsFound, Desk, DeskError,
 pub use feed::{Feed, FeedItem, Gap, News};
 pub use openapi::document;
 pub use problem::Problem;
-pub use routes::router;
+pub use routes::{paths, router};
 pub use snapshot::{
     AgentSnapshot, CallEnd, CallOutline, CallSnapshot, HandoffSnapshot, LegSnapshot, QueueSnapshot,
 };

@@ -7,7 +7,7 @@ use utoipa::{
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::{problem::ProblemBody, routes, wire};
+use crate::{events::OnGap, problem::ProblemBody, routes, wire};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,7 +33,14 @@ use crate::{problem::ProblemBody, routes, wire};
         routes::metrics,
         routes::openapi
     ),
-    components(schemas(ProblemBody, wire::CloudEvent, wire::HandoffRequest)),
+    components(schemas(
+        ProblemBody,
+        wire::CloudEvent,
+        wire::HandoffRequest,
+        wire::StateFilter,
+        wire::HandoffState,
+        OnGap
+    )),
     tags(
         (name = "calls", description = "Calls, live and ended"),
         (name = "handoffs", description = "Handoffs: look, ask, take back, choose"),

@@ -38,7 +38,7 @@ pub(crate) struct CallsQuery {
 }
 
 /// Lists calls, live and ended, newest first.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls", responses(
+#[utoipa::path(get, path = "/v1/calls", tag = "calls", params(CallsQuery), responses(
     (status = 200, description = "One page of calls", body = wire::CallPage),
     (status = 400, description = "A parameter is wrong", body = ProblemBody, content_type = "application/problem+json"),
 ))]

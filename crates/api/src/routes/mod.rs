@@ -101,3 +101,9 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/openapi.json", get(probes::openapi)),
     ]
 }
+
+/// Every path of the interface, in the form that OpenAPI has too.
+#[must_use]
+pub fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
+}

@@ -1,4 +1,4 @@
-//! Handoffs on the wire: the state, the card, and the `HandoffRequest` object that other systems take over (C10).
+//! Handoffs on the wire: the state, the reasons, the times, the card.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    call::Utterance,
-    milliseconds, time,
+    milliseconds,
+    request::HandoffRequest,
+    time,
     words::{EntityKind, HandoffState},
 };
 use crate::snapshot::{CallSnapshot, HandoffSnapshot};
@@ -59,8 +60,9 @@ pub(crate) struct Handoff {
     /// What the agent is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) card: Option<Card>,
-    /// The whole context as one object.
-    pub(crate) request: HandoffRequest,
+    /// The whole context as one object; absent until there is a brief.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<HandoffRequest>,
 }
 
 /// A rule that fired, with what it saw.
@@ -181,57 +183,6 @@ pub(crate) struct Entity {
     pub(crate) utterance: u32,
 }
 
-/// The one object that carries a handoff's context to another system (C10).
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HandoffRequest {
-    /// 0 to 100.
-    pub(crate) priority: u32,
-    /// Skills that are asked of the agent.
-    pub(crate) skills_required: Vec<String>,
-    /// The language to speak, BCP 47.
-    pub(crate) language: String,
-    /// Always `voice`.
-    #[schema(example = "voice")]
-    pub(crate) channel: &'static str,
-    /// What is known.
-    pub(crate) context: HandoffContext,
-    /// Where it comes from.
-    pub(crate) metadata: HandoffMetadata,
-}
-
-/// What is known of the caller's matter.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HandoffContext {
-    /// What was said.
-    pub(crate) transcript: Vec<Utterance>,
-    /// The caller's goal in a sentence.
-    pub(crate) summary: String,
-    /// What is known of the customer.
-    pub(crate) customer: BTreeMap<String, String>,
-    /// −1 to 1 over the caller's words.
-    pub(crate) sentiment: f32,
-    /// What to do next.
-    pub(crate) recommended_actions: Vec<String>,
-}
-
-/// Where a handoff comes from (C03, C10).
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HandoffMetadata {
-    /// The call's id.
-    pub(crate) session_id: String,
-    /// When the call began, RFC 3339.
-    #[schema(format = DateTime)]
-    pub(crate) session_start: String,
-    /// The primary reason: rule and word.
-    #[schema(example = "T01 explicit_request")]
-    pub(crate) escalation_trigger: String,
-    /// The bot's last confidence, if it told any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ai_confidence: Option<f32>,
-    /// What was tried.
-    pub(crate) attempted_solutions: Vec<String>,
-}
-
 impl Handoff {
     pub(crate) fn new(call: &CallSnapshot, handoff: &HandoffSnapshot) -> Self {
         let record = &handoff.record;
@@ -257,35 +208,6 @@ impl Handoff {
             },
             card: handoff.brief.as_deref().map(Into::into),
             request: HandoffRequest::new(call, handoff),
-        }
-    }
-}
-
-impl HandoffRequest {
-    fn new(call: &CallSnapshot, handoff: &HandoffSnapshot) -> Self {
-        let brief = handoff.brief.as_deref();
-        let reason = &handoff.record.reason;
-        Self {
-            priority: brief.map_or(0, |brief| brief.priority.min(PRIORITY_SHOWN_MAX)),
-            skills_required: handoff.skills.iter().map(|skill| skill.0.clone()).collect(),
-            language: call.outline.language.0.clone(),
-            channel: "voice",
-            context: HandoffContext {
-                transcript: call.transcript.iter().map(Into::into).collect(),
-                summary: brief.map(|brief| brief.goal.text.clone()).unwrap_or_default(),
-                customer: brief.map(|brief| brief.customer.clone()).unwrap_or_default(),
-                sentiment: brief.map_or(0.0, |brief| brief.sentiment),
-                recommended_actions: brief.map(|brief| brief.next.clone()).unwrap_or_default(),
-            },
-            metadata: HandoffMetadata {
-                session_id: call.outline.id.0.clone(),
-                session_start: time(call.outline.started),
-                escalation_trigger: format!("{} {}", reason.rule, reason.code).trim().to_owned(),
-                ai_confidence: call.bot_confidence,
-                attempted_solutions: brief
-                    .map(|brief| brief.tried.iter().map(|fact| fact.text.clone()).collect())
-                    .unwrap_or_default(),
-            },
         }
     }
 }

@@ -6,14 +6,16 @@ mod call;
 mod event;
 mod handoff;
 mod people;
+mod request;
 mod words;
 
 use std::time::Duration;
 
 pub(crate) use call::{CallPage, CallWhole};
 pub(crate) use event::{CloudEvent, event_text, stream_text};
-pub(crate) use handoff::{Handoff, HandoffOrder, HandoffRequest};
+pub(crate) use handoff::{Handoff, HandoffOrder};
 pub(crate) use people::{Agent, AgentList, Presence, PresenceOrder, QueueList};
+pub(crate) use request::HandoffRequest;
 pub(crate) use words::{HandoffState, StateFilter};
 
 /// Writes a time since the Unix epoch as RFC 3339 in UTC, with milliseconds.
