@@ -1,5 +1,13 @@
 //! Fetching a model from a small HTTP server on loopback: whole, resumed, refused, damaged.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code fails by panicking"
+)]
+
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},

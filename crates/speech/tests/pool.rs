@@ -1,5 +1,13 @@
 //! The pool with an engine that counts: what is told, in which order, and what happens at the limits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code fails by panicking"
+)]
+
 mod support;
 
 use std::{

@@ -1,5 +1,13 @@
 //! Alone in its program, because it counts threads: a stopped pool leaves none behind, and soon.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code fails by panicking"
+)]
+
 mod support;
 
 use std::{
