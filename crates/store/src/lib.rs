@@ -21,6 +21,6 @@ pub use config::StoreConfig;
 pub use error::{Refused, StoreError};
 pub use line::{ActionDigest, LogLine, PolicyText, What};
 pub use query::{CallFilter, CallPage, CallSummary, Counts, Cursor, StoredCall, StoredEvent, StoredHandoff};
-pub use replay::{Difference, Replay, replay};
+pub use replay::{Difference, Followed, Replay, replay};
 pub use store::{Health, Store};
 pub use writer::Writer;

@@ -1,6 +1,6 @@
 //! What can be asked of the log: calls newest first, one call, its transcript, its handoffs, its events.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use segue_acd::{AgentId, QueueId};
 use segue_call::{Brief, CallId, CallRecord, EndedBy, Entry, Event, HandoffState};
@@ -93,9 +93,11 @@ pub struct CallSummary {
 pub struct StoredCall {
     /// In a few words.
     pub summary: CallSummary,
+    /// The number of the line that opened it.
+    pub opened_seq: u64,
     /// What the call was made from, as JSON (`CallStart`).
     pub start: serde_json::Value,
-    /// The rules it followed, as JSON.
+    /// The rules it followed, as JSON ([`Followed`](crate::Followed)).
     pub policy: serde_json::Value,
     /// The hash of those rules.
     pub policy_hash: String,
@@ -214,13 +216,17 @@ impl Store {
         let record: Option<String> = row.try_get("record_body")?;
         let record = match record {
             None => None,
-            Some(body) => match read(call, whole(row.try_get("record_seq")?), &body)? {
-                Entry::CallRecord(record) => Some(record),
-                other => return Err(unexpected(call, opened_seq, &other)),
-            },
+            Some(body) => {
+                let seq = whole(row.try_get("record_seq")?);
+                let Entry::CallRecord(record) = read(call, seq, &body)? else {
+                    return Err(unreadable(call, seq, "it is not the sum of a call".to_owned()));
+                };
+                Some(record)
+            }
         };
         Ok(Some(StoredCall {
             summary: summary(&row)?,
+            opened_seq,
             start: read(call, opened_seq, row.try_get("start_body")?)?,
             policy: read(call, opened_seq, row.try_get("policy_body")?)?,
             policy_hash: row.try_get("policy")?,
@@ -356,9 +362,8 @@ fn summary(row: &SqliteRow) -> Result<CallSummary, StoreError> {
 fn stored_handoff(call: &CallId, row: &SqliteRow) -> Result<StoredHandoff, StoreError> {
     let seq = whole(row.try_get("opened_seq")?);
     let moment = |name: &str| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(name)?.map(time));
-    let (handoff, decision, brief) = match read(call, seq, row.try_get("body")?)? {
-        Entry::HandoffOpened { handoff, decision, brief } => (handoff, decision, brief),
-        other => return Err(unexpected(call, seq, &other)),
+    let Entry::HandoffOpened { handoff, decision, brief } = read(call, seq, row.try_get("body")?)? else {
+        return Err(unreadable(call, seq, "it is not the opening of a handoff".to_owned()));
     };
     let state = from_word(call, seq, row.try_get("state")?)?;
     Ok(StoredHandoff {
@@ -366,7 +371,7 @@ fn stored_handoff(call: &CallId, row: &SqliteRow) -> Result<StoredHandoff, Store
         state: state.ok_or_else(|| unreadable(call, seq, "a handoff without a state".to_owned()))?,
         opened: time(row.try_get("opened_ns")?),
         decision,
-        brief: std::sync::Arc::unwrap_or_clone(brief),
+        brief: Arc::unwrap_or_clone(brief),
         queue: row.try_get::<Option<String>, _>("queue")?.map(QueueId),
         since: moment("since_ns")?,
         agent: row.try_get::<Option<String>, _>("agent")?.map(AgentId),
@@ -396,16 +401,12 @@ fn from_word<T: DeserializeOwned>(
         .map_err(|error| unreadable(call, seq, error.to_string()))
 }
 
-fn read<T: DeserializeOwned>(call: &CallId, seq: u64, body: &str) -> Result<T, StoreError> {
+pub(crate) fn read<T: DeserializeOwned>(call: &CallId, seq: u64, body: &str) -> Result<T, StoreError> {
     serde_json::from_str(body).map_err(|error| unreadable(call, seq, error.to_string()))
 }
 
-fn unreadable(call: &CallId, seq: u64, why: String) -> StoreError {
+pub(crate) fn unreadable(call: &CallId, seq: u64, why: String) -> StoreError {
     StoreError::Unreadable { call: call.clone(), seq, why }
-}
-
-fn unexpected(call: &CallId, seq: u64, entry: &Entry) -> StoreError {
-    unreadable(call, seq, format!("another entry was expected than {:?}", std::mem::discriminant(entry)))
 }
 
 fn whole(number: i64) -> u64 {

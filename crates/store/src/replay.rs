@@ -3,11 +3,27 @@
 //! The log holds a digest of the actions that followed each event, so a difference is found at the very event where
 //! it begins. With another policy the first difference is the answer to "what would have happened".
 
-use std::time::Duration;
+use std::{iter, sync::Arc, time::Duration};
 
-use segue_call::{Action, Event};
+use segue_call::{Action, Call, CallId, CallStart, Event, Policy};
+use segue_trigger::{RuleSet, Rules};
+use serde::{Deserialize, Serialize};
 
-use crate::{line::ActionDigest, query::StoredEvent};
+use crate::{
+    error::StoreError,
+    line::ActionDigest,
+    query::{StoredEvent, unreadable},
+    store::Store,
+};
+
+/// The rules of a call, as they are written down in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// How the call is controlled.
+    pub policy: Policy,
+    /// What fires a handoff.
+    pub rules: Rules,
+}
 
 /// What a replay showed.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,4 +76,40 @@ pub fn replay(
         }
     }
     outcome
+}
+
+impl Store {
+    /// Replays a call with the rules it followed, or with others; `None` if it is not in the log. A call that lost
+    /// lines ([`Store::holes`]) is replayed up to the first hole: beyond it nothing is sure.
+    ///
+    /// # Errors
+    /// What the database says, or [`StoreError::Unreadable`] if the call or its rules cannot be made again.
+    pub async fn replay(&self, call: &CallId, with: Option<Followed>) -> Result<Option<Replay>, StoreError> {
+        let Some(stored) = self.call(call).await? else { return Ok(None) };
+        let unreadable = |why: String| unreadable(call, stored.opened_seq, why);
+        let start: CallStart =
+            serde_json::from_value(stored.start).map_err(|error| unreadable(error.to_string()))?;
+        let Followed { policy, rules } = match with {
+            Some(followed) => followed,
+            None => serde_json::from_value(stored.policy).map_err(|error| unreadable(error.to_string()))?,
+        };
+        let rules = RuleSet::new(&rules).map_err(|error| unreadable(error.to_string()))?;
+        let (at, mut again) = (start.at, Call::new(start, Arc::new(policy), Arc::new(rules)));
+        let first: Vec<Action> = iter::from_fn(|| again.poll_action()).collect();
+        let mut events = self.events(call, 0).await?;
+        if let Some((missing, _)) = self.holes(call).await?.first() {
+            events.retain(|event| event.seq < *missing);
+        }
+        let mut outcome = replay(events, |now, event| {
+            again.handle(now, event);
+            iter::from_fn(|| again.poll_action()).collect()
+        });
+        outcome.actions += first.len();
+        if ActionDigest::of(&first) != stored.actions {
+            // What a call does at its door follows no event; an alarm stands for it.
+            let (seq, event, then) = (stored.opened_seq, Event::Alarm, stored.actions);
+            outcome.differences.insert(0, Difference { seq, at, event, then, now: first });
+        }
+        Ok(Some(outcome))
+    }
 }

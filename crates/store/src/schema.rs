@@ -44,9 +44,13 @@ pub(crate) fn hold(path: &Path) -> Result<Hold, StoreError> {
 
 /// Opens the writer's connection, making or migrating the database.
 pub(crate) async fn prepare(path: &Path, config: &StoreConfig) -> Result<SqliteConnection, StoreError> {
-    let opened = |error: sqlx::Error| match StoreError::from(error) {
-        StoreError::Database(why) => StoreError::Open { path: path.to_owned(), why },
-        other => other,
+    let opened = |error: sqlx::Error| {
+        let error = StoreError::from(error);
+        if let StoreError::Database(why) = error {
+            StoreError::Open { path: path.to_owned(), why }
+        } else {
+            error
+        }
     };
     let mut connection =
         bare_options(path, config).create_if_missing(true).connect().await.map_err(opened)?;
@@ -117,11 +121,13 @@ fn newest() -> i64 {
 }
 
 fn migration_error(path: &Path, error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMissing(found) if found > newest() => {
-            StoreError::Newer { path: path.to_owned(), found, known: newest() }
-        }
-        MigrateError::Execute(inner) => inner.into(),
-        other => StoreError::Damaged(other.to_string()),
+    if let MigrateError::VersionMissing(found) = error
+        && found > newest()
+    {
+        return StoreError::Newer { path: path.to_owned(), found, known: newest() };
     }
+    if let MigrateError::Execute(inner) | MigrateError::ExecuteMigration(inner, _) = error {
+        return inner.into();
+    }
+    StoreError::Damaged(error.to_string())
 }
