@@ -23,6 +23,8 @@ pub(crate) struct Guard {
     key: [u8; 32],
     /// Nonces that were used rightly, with their highest count. Ordered by time, because a nonce begins with it.
     counts: BTreeMap<String, u32>,
+    /// Challenges so far: two phones behind one address never get the same nonce.
+    issued: u32,
 }
 
 /// What an Authorization header is worth.
@@ -55,6 +57,7 @@ impl Guard {
             life: Duration::from_secs(300),
             key,
             counts: BTreeMap::new(),
+            issued: 0,
         }
     }
 
@@ -72,8 +75,9 @@ impl Guard {
     }
 
     /// The values of the WWW-Authenticate headers, most wanted first.
-    pub(crate) fn challenges(&self, now: Duration, source: IpAddr, stale: bool) -> Vec<String> {
-        let nonce = self.nonce(now, source);
+    pub(crate) fn challenges(&mut self, now: Duration, source: IpAddr, stale: bool) -> Vec<String> {
+        self.issued = self.issued.wrapping_add(1);
+        let nonce = self.nonce(now, self.issued, source);
         let stale = if stale { ", stale=true" } else { "" };
         self.algorithms
             .iter()
@@ -87,15 +91,16 @@ impl Guard {
             .collect()
     }
 
-    fn nonce(&self, issued: Duration, source: IpAddr) -> String {
+    fn nonce(&self, issued: Duration, salt: u32, source: IpAddr) -> String {
         let issued = u64::try_from(issued.as_millis()).unwrap_or(u64::MAX);
         let mut hash = Sha256::new();
         hash.update(self.key);
         hash.update(b"nonce");
         hash.update(issued.to_be_bytes());
+        hash.update(salt.to_be_bytes());
         hash.update(source.to_canonical().to_string().as_bytes());
         let digest = hex::encode(hash.finalize().get(..16).unwrap_or_default());
-        format!("{issued:016x}{digest}")
+        format!("{issued:016x}{salt:08x}{digest}")
     }
 
     /// Judges the Authorization values of one request.
@@ -149,7 +154,8 @@ impl Guard {
     fn count(&mut self, now: Duration, source: IpAddr, params: &Params) -> Option<u32> {
         let nonce = params.value("nonce")?;
         let issued = Duration::from_millis(u64::from_str_radix(nonce.get(..16)?, 16).ok()?);
-        if !same(&self.nonce(issued, source), nonce) || issued > now || now - issued > self.life {
+        let salt = u32::from_str_radix(nonce.get(16..24)?, 16).ok()?;
+        if !same(&self.nonce(issued, salt, source), nonce) || issued > now || now - issued > self.life {
             return None;
         }
         let oldest = format!("{:016x}", now.saturating_sub(self.life).as_millis());
@@ -312,7 +318,7 @@ mod tests {
 
     const BOTH: [DigestAlgorithm; 2] = [DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
 
-    fn answer(guard: &Guard, user: &str, password: &str) -> String {
+    fn answer(guard: &mut Guard, user: &str, password: &str) -> String {
         let challenges = guard.challenges(NOW, SOURCE, false);
         let credentials = Credentials { user: user.into(), secret: Secret::Password(password.into()) };
         let asked = Asked { method: "REGISTER", uri: "sip:segue", cnonce: "c0ffee" };
@@ -332,7 +338,7 @@ mod tests {
         ] {
             let ha1 = algorithm.hash(&["Mufasa", "http-auth@example.org", "Circle of Life"]);
             let ha2 = algorithm.hash(&["GET", "/dir/index.html"]);
-            let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFsH4GiTo0v";
+            let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
             let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
             assert_eq!(algorithm.hash(&[&ha1, nonce, "00000001", cnonce, "auth", &ha2]), response);
         }
@@ -342,7 +348,7 @@ mod tests {
     fn the_right_password_is_proven_by_either_hash() {
         for algorithms in [&BOTH[..], &BOTH[1..]] {
             let mut guard = guard(algorithms);
-            let value = answer(&guard, "ann", "pa\"ss");
+            let value = answer(&mut guard, "ann", "pa\"ss");
             assert_eq!(value.contains("SHA-256"), algorithms.len() == 2);
             assert_eq!(judge(&mut guard, NOW, SOURCE, &value), Verdict::Proven("ann".into()));
         }
@@ -352,7 +358,7 @@ mod tests {
     fn a_wrong_user_and_a_wrong_password_look_the_same() {
         let mut guard = guard(&BOTH);
         for (user, password) in [("ann", "wrong"), ("bob", "pa\"ss"), ("", "")] {
-            let value = answer(&guard, user, password);
+            let value = answer(&mut guard, user, password);
             assert_eq!(judge(&mut guard, NOW, SOURCE, &value), Verdict::Wrong);
         }
     }
@@ -360,7 +366,7 @@ mod tests {
     #[test]
     fn a_nonce_is_good_once_a_count_for_its_source_until_it_expires() {
         let mut guard = guard(&BOTH);
-        let value = answer(&guard, "ann", "pa\"ss");
+        let value = answer(&mut guard, "ann", "pa\"ss");
         assert_eq!(judge(&mut guard, NOW, OTHER, &value), Verdict::Stale);
         assert_eq!(judge(&mut guard, NOW + Duration::from_secs(61), SOURCE, &value), Verdict::Stale);
         assert_eq!(judge(&mut guard, NOW, SOURCE, &value), Verdict::Proven("ann".into()));
@@ -375,10 +381,10 @@ mod tests {
         let secret = Secret::Hashed { md5: Some(ha1.to_ascii_uppercase()), sha256: None };
         let users = [UserCredential { user: "ann".into(), secret }];
         let mut guard = Guard::new("segue", &users, &[DigestAlgorithm::Md5], [7; 32]);
-        let value = answer(&guard, "ann", "pa\"ss");
+        let value = answer(&mut guard, "ann", "pa\"ss");
         assert_eq!(judge(&mut guard, NOW, SOURCE, &value), Verdict::Proven("ann".into()));
         let mut strong = Guard::new("segue", &users, &BOTH, [7; 32]);
-        let value = answer(&strong, "ann", "pa\"ss");
+        let value = answer(&mut strong, "ann", "pa\"ss");
         assert_eq!(judge(&mut strong, NOW, SOURCE, &value), Verdict::Wrong);
     }
 

@@ -130,6 +130,9 @@ impl Message {
         if let Start::Request { version_known: false, .. } = self.start {
             return Err((505, "Version Not Supported"));
         }
+        if self.uri().contains(char::is_whitespace) {
+            return Err((400, "Bad Request-URI"));
+        }
         self.check_length()?;
         for name in ["From", "To", "Call-ID", "CSeq", "Content-Length", "Max-Forwards"] {
             if self.all(name).count() > 1 {
@@ -213,6 +216,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_in_the_answer() {
         assert_eq!(fault("SIP/2.0\r\nv", "SIP/7.0\r\nv"), Err((505, "Version Not Supported")));
+        assert_eq!(fault("sip:a@b SIP", "sip:a@b; x=y SIP"), Err((400, "Bad Request-URI")));
         assert_eq!(fault("l: 3", "l: 99"), Err((400, "Body Shorter Than Content-Length")));
         assert_eq!(fault("l: 3", "l: -1"), Err((400, "Bad Content-Length")));
         assert_eq!(fault("7\t INVITE", "7 BYE"), Err((400, "CSeq Names Another Method")));

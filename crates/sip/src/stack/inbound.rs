@@ -58,8 +58,10 @@ impl Stack {
 
     fn open(&mut self, request: &Message, hop: Hop, dialog: Dialog, accepted: Accepted) {
         let id = self.next_leg();
-        let invite = self.transactions.open_server(&mut self.effects, request, hop);
+        let invite = self.transactions.open_server(request, hop);
         self.transactions.bind(invite, id);
+        let trying = Message::response(request, 100, reason_of(100));
+        self.transactions.respond(&mut self.effects, invite, &trying);
         self.arriving.insert(arrival(request), id);
         let invitation = Invitation {
             leg: id,
@@ -97,7 +99,10 @@ impl Stack {
         if self.arriving.contains_key(&arrival(request)) {
             return Err((482, Vec::new()));
         }
-        if request.contact().and_then(|contact| contact.parsed()).is_none() {
+        // An RFC 2543 caller may leave Contact out; then From leads back to them.
+        let contact_broken = request.first("Contact").is_some()
+            && request.contact().and_then(|contact| contact.parsed()).is_none();
+        if contact_broken {
             return Err((400, Vec::new()));
         }
         let offer = self.offer_of(request, hop)?;

@@ -282,7 +282,7 @@ impl Stack {
 
     /// Answers in a transaction of its own, which repeats the answer for repetitions.
     fn answer_once(&mut self, request: &Message, hop: Hop, response: &Message) {
-        let id = self.transactions.open_server(&mut self.effects, request, hop);
+        let id = self.transactions.open_server(request, hop);
         self.transactions.respond(&mut self.effects, id, response);
     }
 

@@ -176,24 +176,15 @@ impl Transactions {
         self.server_keys.get(&server_key(request, method)).copied()
     }
 
-    /// Opens a server transaction for a new request. An INVITE is answered 100 at once.
-    pub(crate) fn open_server(
-        &mut self,
-        effects: &mut Effects,
-        request: &Message,
-        hop: Hop,
-    ) -> TransactionId {
+    /// Opens a server transaction for a new request.
+    pub(crate) fn open_server(&mut self, request: &Message, hop: Hop) -> TransactionId {
         let id = self.next_id();
         let method = request.method().cloned().unwrap_or(Method::Options);
         let key = server_key(request, &method);
         let invite = method == Method::Invite;
-        let trying = invite.then(|| Message::response(request, 100, "Trying").bytes());
-        if let Some(trying) = &trying {
-            effects.send(hop, trying.clone());
-        }
         self.server_keys.insert(key.clone(), id);
-        self.servers
-            .insert(id, Server { key, hop, invite, state: ServerState::Proceeding(trying), leg: None });
+        let state = ServerState::Proceeding(None);
+        self.servers.insert(id, Server { key, hop, invite, state, leg: None });
         id
     }
 

@@ -98,7 +98,7 @@ impl Stack {
             self.say(request, hop, 488, &[]);
             return;
         };
-        let invite = self.transactions.open_server(&mut self.effects, request, hop);
+        let invite = self.transactions.open_server(request, hop);
         self.transactions.bind(invite, id);
         self.send_answer(id, request, text, offer.is_none());
     }

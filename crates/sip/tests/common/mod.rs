@@ -4,13 +4,13 @@ use std::{net::SocketAddr, time::Duration};
 
 use segue_media::{Codec, Direction, MediaDescription};
 use segue_sip::{
-    Answer, Caller, DialEvent, DialRequest, Dialing, IncomingCall, Leg, Sip, SipConfig, SipCounts, SipEvent, SipTimers,
-    Target, Trunk,
+    Answer, Caller, DialEvent, DialRequest, Dialing, IncomingCall, Leg, Sip, SipConfig, SipCounts, SipEvent,
+    SipTimers, Target, Trunk,
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-pub fn media(port: u16) -> MediaDescription {
+pub(crate) fn media(port: u16) -> MediaDescription {
     MediaDescription {
         rtp: SocketAddr::from(([127, 0, 0, 1], port)),
         rtcp: SocketAddr::from(([127, 0, 0, 1], port + 1)),
@@ -22,7 +22,7 @@ pub fn media(port: u16) -> MediaDescription {
 }
 
 /// Timers that are over while a test waits: 64·T1 is 1.28 s.
-pub fn quick() -> SipTimers {
+pub(crate) fn quick() -> SipTimers {
     SipTimers {
         t1: Duration::from_millis(20),
         t2: Duration::from_millis(80),
@@ -31,8 +31,9 @@ pub fn quick() -> SipTimers {
     }
 }
 
-pub fn config() -> SipConfig {
-    let loopback = Trunk { name: "loopback".into(), sources: vec!["127.0.0.0/8".parse().unwrap()], credentials: None };
+pub(crate) fn config() -> SipConfig {
+    let loopback =
+        Trunk { name: "loopback".into(), sources: vec!["127.0.0.0/8".parse().unwrap()], credentials: None };
     SipConfig {
         udp: vec!["127.0.0.1:0".parse().unwrap()],
         tcp: vec!["127.0.0.1:0".parse().unwrap()],
@@ -43,13 +44,13 @@ pub fn config() -> SipConfig {
 }
 
 /// One endpoint that runs.
-pub struct End {
-    pub sip: Sip,
-    pub events: mpsc::Receiver<SipEvent>,
-    pub stop: CancellationToken,
+pub(crate) struct End {
+    pub(crate) sip: Sip,
+    pub(crate) events: mpsc::Receiver<SipEvent>,
+    pub(crate) stop: CancellationToken,
 }
 
-pub async fn end(tasks: &mut JoinSet<()>, config: SipConfig) -> End {
+pub(crate) async fn end(tasks: &mut JoinSet<()>, config: SipConfig) -> End {
     let stop = CancellationToken::new();
     let (sip, driver, events) = Sip::bind(config, stop.clone()).await.unwrap();
     tasks.spawn(driver.run());
@@ -57,11 +58,11 @@ pub async fn end(tasks: &mut JoinSet<()>, config: SipConfig) -> End {
 }
 
 impl End {
-    pub fn udp(&self) -> SocketAddr {
+    pub(crate) fn udp(&self) -> SocketAddr {
         self.sip.addresses().udp[0]
     }
 
-    pub async fn incoming(&mut self) -> IncomingCall {
+    pub(crate) async fn incoming(&mut self) -> IncomingCall {
         loop {
             if let SipEvent::Incoming(call) = self.events.recv().await.unwrap() {
                 return *call;
@@ -71,30 +72,30 @@ impl End {
 }
 
 /// A caller's side and a called side.
-pub struct Net {
-    pub a: End,
-    pub b: End,
-    pub tasks: JoinSet<()>,
+pub(crate) struct Net {
+    pub(crate) a: End,
+    pub(crate) b: End,
+    pub(crate) tasks: JoinSet<()>,
 }
 
 impl Net {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(config(), config()).await
     }
 
-    pub async fn with(a: SipConfig, b: SipConfig) -> Self {
+    pub(crate) async fn with(a: SipConfig, b: SipConfig) -> Self {
         let mut tasks = JoinSet::new();
         let a = end(&mut tasks, a).await;
         let b = end(&mut tasks, b).await;
         Self { a, b, tasks }
     }
 
-    pub fn request(&self) -> DialRequest {
+    pub(crate) fn request(&self) -> DialRequest {
         request(Target::Uri(format!("sip:bot@{}", self.b.udp())))
     }
 
     /// A call that rings at `b`.
-    pub async fn ringing(&mut self, request: DialRequest) -> (Dialing, IncomingCall) {
+    pub(crate) async fn ringing(&mut self, request: DialRequest) -> (Dialing, IncomingCall) {
         let mut dialing = self.a.sip.dial(request).await;
         let call = self.b.incoming().await;
         call.ring().await;
@@ -103,14 +104,14 @@ impl Net {
     }
 
     /// A call that is up, with the caller's side first.
-    pub async fn call_up(&mut self) -> (Leg, Leg) {
+    pub(crate) async fn call_up(&mut self) -> (Leg, Leg) {
         let request = self.request();
         let (dialing, call) = self.ringing(request).await;
         join(dialing, call).await
     }
 
     /// Waits until both ends have nothing left but registrations and connections.
-    pub async fn nothing_is_left(&self) {
+    pub(crate) async fn nothing_is_left(&self) {
         for end in [&self.a, &self.b] {
             let clean = |counts: &SipCounts| (counts.dialogs, counts.transactions) == (0, 0);
             let wait = tokio::time::timeout(Duration::from_secs(10), end.sip.counts_when(clean));
@@ -120,7 +121,7 @@ impl Net {
     }
 }
 
-pub fn request(to: Target) -> DialRequest {
+pub(crate) fn request(to: Target) -> DialRequest {
     DialRequest {
         to,
         from: Caller { user: "+4930123456".into(), display: Some("Ann".into()) },
@@ -132,7 +133,7 @@ pub fn request(to: Target) -> DialRequest {
     }
 }
 
-pub async fn join(mut dialing: Dialing, call: IncomingCall) -> (Leg, Leg) {
+pub(crate) async fn join(mut dialing: Dialing, call: IncomingCall) -> (Leg, Leg) {
     let called = call.answer(Answer { local: media(7_000), handoff_allowed: false }).await.unwrap();
     loop {
         match dialing.next().await {
