@@ -36,6 +36,8 @@ pub(crate) struct Ear {
     meter: Meter,
     blend: Blend,
     frame: Frame,
+    /// Whether the frame is silence to the one who hears it.
+    silent: bool,
 }
 
 /// What an ear did in one tick, apart from making a frame.
@@ -115,6 +117,7 @@ impl Ear {
             meter: Meter::default(),
             blend: Blend::default(),
             frame: [codec.silence(); FRAME],
+            silent: true,
         }
     }
 
@@ -207,10 +210,8 @@ impl Ear {
     /// Makes this tick's frame from the source's; `heard` is the voice that the source names, if it is there.
     pub(crate) fn tick(&mut self, heard: Option<&Voice>, music: &Music) -> Done {
         let played = self.own_frame(heard, music);
-        let order = match self.wants_sound {
-            true => self.watchdog.judge(is_silent(self.codec, &self.frame)),
-            false => self.watchdog.judge(false),
-        };
+        self.silent = is_silent(self.codec, &self.frame);
+        let order = self.watchdog.judge(self.silent && self.wants_sound);
         match order {
             Order::Send | Order::GoOn => {}
             Order::Resume => self.blend.change(),
@@ -222,7 +223,10 @@ impl Ear {
         if matches!(order, Order::Fill | Order::GoOn) {
             (self.frame, self.hold_place) = music.frame(self.codec, self.hold_place);
         }
-        self.blend.apply(self.codec, &mut self.frame);
+        let blended = self.blend.apply(self.codec, &mut self.frame);
+        if blended || matches!(order, Order::Fill | Order::GoOn) {
+            self.silent = is_silent(self.codec, &self.frame);
+        }
         if played.is_some() {
             self.blend.change();
         }
@@ -248,7 +252,7 @@ impl Ear {
             Payload::Key(key.event.write())
         } else {
             timeline.marker = false;
-            self.meter.sent(self.codec, &self.frame);
+            self.meter.sent(self.silent);
             Payload::Sound(&self.frame)
         };
         timeline.sequence = timeline.sequence.wrapping_add(1);

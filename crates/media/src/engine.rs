@@ -99,6 +99,8 @@ pub struct Engine {
 
 /// A tick may come so much before its time: timers are not exact.
 const EARLY: Duration = Duration::from_millis(8);
+/// A tick that comes further before its time than this means that the clock was set back.
+const STEP_BACK_MAX: Duration = Duration::from_millis(200);
 /// Reports waiting to be taken; beyond it keys, the only ones that strangers can cause, are dropped.
 const REPORTS_MAX: usize = 16_384;
 
@@ -211,7 +213,8 @@ impl Engine {
     /// Makes the frames that are due: one for each 20 ms since the first tick. A tick that comes early by less
     /// than 8 ms counts for its time; a late one makes up for up to `catch_up_max` frames and skips the rest.
     pub fn on_tick(&mut self, now: Duration) {
-        let mut due = self.due.unwrap_or(now);
+        // A clock that was set back must not leave callers waiting until it is forward again.
+        let mut due = self.due.filter(|due| *due <= now + STEP_BACK_MAX).unwrap_or(now);
         let behind = (now.saturating_sub(due).as_nanos() / FRAME_TIME.as_nanos()) as u64;
         let skipped = behind.saturating_sub(u64::from(self.config.catch_up_max));
         if skipped > 0 {

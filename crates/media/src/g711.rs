@@ -81,6 +81,21 @@ impl Codec {
         sum.checked_div(bytes.len() as u64).unwrap_or(0)
     }
 
+    /// Whether the mean square of encoded samples is below `power`; most sound is known after a few samples.
+    #[must_use]
+    pub fn is_below(self, power: u64, bytes: &[u8]) -> bool {
+        let table = self.tables().square;
+        let enough = power * bytes.len() as u64;
+        let mut sum = 0;
+        for chunk in bytes.chunks(16) {
+            sum += chunk.iter().map(|&byte| u64::from(at(table, byte))).sum::<u64>();
+            if sum >= enough {
+                return false;
+            }
+        }
+        true
+    }
+
     const fn tables(self) -> Tables {
         match self {
             Self::Pcmu => Tables { linear: &PCMU_LINEAR, square: &PCMU_SQUARE },
@@ -248,6 +263,8 @@ mod tests {
             assert_eq!(codec.power(&bytes), (sum / 256) as u64);
             assert_eq!(codec.power(&[]), 0);
             assert!(codec.power(&[codec.silence(); FRAME]) <= 64);
+            let mean = codec.power(&bytes);
+            assert!(!codec.is_below(mean, &bytes) && codec.is_below(mean + 1, &bytes));
         }
     }
 }

@@ -242,10 +242,9 @@ impl JitterBuffer {
         place.due += FRAME as u64;
         let in_key = due < self.key.1 && due + FRAME as u64 > self.key.0;
         let paused = due >= place.end + PAUSE;
-        self.missing.fill(true);
         let mut found = 0;
         for (at, length) in stretches(due, FRAME) {
-            let target = FRAME.min(at.0)..FRAME.min(at.0 + length);
+            let target = at.0..at.0 + length;
             let ring = at.1..at.1 + length;
             if let (Some(out), Some(gone), Some(samples), Some(present)) = (
                 frame.get_mut(target.clone()),
@@ -253,12 +252,7 @@ impl JitterBuffer {
                 self.samples.get(ring.clone()),
                 self.present.get_mut(ring),
             ) {
-                for (((out, gone), sample), present) in out.iter_mut().zip(gone).zip(samples).zip(present) {
-                    if *present {
-                        (*out, *gone, *present) = (*sample, false, false);
-                        found += 1;
-                    }
-                }
+                found += lift(out, gone, samples, present);
             }
         }
         self.idle = found == 0 && (self.idle || paused);
@@ -403,6 +397,26 @@ impl Window {
         self.least = self.least.min(slack);
         self.most = self.most.max(slack);
     }
+}
+
+/// Moves samples that are there from the ring to a frame, and marks those that are not; gives how many were.
+fn lift(frame: &mut [u8], missing: &mut [bool], ring: &[u8], present: &mut [bool]) -> usize {
+    // Folded without a way out, so that it is a few vector instructions for the usual case.
+    if present.iter().fold(true, |all, present| all & present) {
+        frame.copy_from_slice(ring);
+        missing.fill(false);
+        present.fill(false);
+        return frame.len();
+    }
+    let mut found = 0;
+    for (((out, missing), sample), present) in frame.iter_mut().zip(missing).zip(ring).zip(present) {
+        *missing = !*present;
+        if std::mem::take(present) {
+            *out = *sample;
+            found += 1;
+        }
+    }
+    found
 }
 
 /// A stretch of time as at most two stretches of the ring: (offset from the start, place in the ring), length.

@@ -4,7 +4,7 @@
 //! All partials lie within 200–3300 Hz, and no note is A4 or G♯4, so a receiver finds no DTMF, no CNG or
 //! 2100 Hz answer tone and none of the usual dial, ringing or busy tones in it. Tests look for them all.
 
-use std::{f32::consts::TAU, sync::Arc};
+use std::{collections::BTreeMap, f32::consts::TAU, sync::Arc};
 
 use crate::{
     command::Sound,
@@ -27,12 +27,13 @@ impl Music {
     #[must_use]
     pub fn render() -> Self {
         let mut canvas = Canvas(vec![0.0; BARS.len() * BAR]);
+        let mut strings = Strings::default();
         let mut random = Random::new(MELODY_SEED);
         for (number, bar) in BARS.iter().enumerate() {
             for &hertz in &bar.pad {
-                canvas.pad(number * BAR, hertz);
+                canvas.paint(number * BAR, strings.pad(hertz), 1.0);
             }
-            canvas.melody(number, bar, &mut random);
+            canvas.melody(number, bar, (&mut strings, &mut random));
         }
         let peak = canvas.0.iter().fold(1.0_f32, |peak, sample| peak.max(sample.abs()));
         let mut linear: Vec<i16> = canvas.0.iter().map(|sample| (sample / peak * 30_000.0) as i16).collect();
@@ -116,67 +117,84 @@ const BARS: [Bar; 20] = [
 struct Canvas(Vec<f32>);
 
 impl Canvas {
-    /// One note of the pad: it swells within a second, is held, and fades under the next bar.
-    fn pad(&mut self, start: usize, hertz: f32) {
-        let length = BAR + 12_000;
-        let envelope = |n: usize| {
-            let rise = (n as f32 / 8_000.0).min(1.0);
-            let fall = ((length - n) as f32 / 12_000.0).min(1.0);
-            (rise * fall).sqrt()
-        };
-        for (times, gain) in [(1.0, 0.5), (2.0, 0.22), (3.0, 0.12), (4.0, 0.07), (5.0, 0.04)] {
-            // Two strings a little out of tune with each other: the sound lives without moving.
-            for detune in [0.9985, 1.0015] {
-                self.paint(start, Wave { hertz: hertz * times * detune, gain, length }, envelope);
-            }
-        }
-    }
-
     /// Plucks on the beats and on some of the half beats between them.
-    fn melody(&mut self, number: usize, bar: &Bar, random: &mut Random) {
+    fn melody(&mut self, number: usize, bar: &Bar, (strings, random): (&mut Strings, &mut Random)) {
         for step in 0..8 {
             let played = step % 2 == 0 || random.below(3) == 0;
             let note = bar.melody.get(random.below(4) as usize).copied().unwrap_or(D5);
             let accent = 0.5 + 0.1 * random.below(4) as f32;
             if played {
-                self.pluck(number * BAR + step * BAR / 8, note, accent);
+                self.paint(number * BAR + step * BAR / 8, strings.pluck(note), accent);
             }
         }
     }
 
-    /// A plucked string: partials that die away, the high ones sooner.
-    fn pluck(&mut self, start: usize, hertz: f32, accent: f32) {
-        for (times, gain) in [(1.0, 0.8), (2.0, 0.35), (3.0, 0.2), (4.0, 0.1)] {
-            let decay = 4_500.0 / times;
-            let envelope = |n: usize| {
-                let attack = (n as f32 / 40.0).min(1.0);
-                attack * (-(n as f32) / decay).exp()
-            };
-            self.paint(start, Wave { hertz: hertz * times, gain: gain * accent, length: 24_000 }, envelope);
-        }
-    }
-
-    fn paint(&mut self, start: usize, wave: Wave, envelope: impl Fn(usize) -> f32) {
-        if wave.hertz > HIGHEST {
-            return;
-        }
-        let size = self.0.len();
-        // A turning pointer instead of a sine a sample.
-        let (sin, cos) = (TAU * wave.hertz / RATE).sin_cos();
-        let (mut x, mut y) = (wave.gain, 0.0_f32);
-        for n in 0..wave.length {
-            if let Some(sample) = self.0.get_mut((start + n) % size) {
-                *sample += y * envelope(n);
-            }
-            (x, y) = (x * cos - y * sin, x * sin + y * cos);
+    fn paint(&mut self, start: usize, note: &[f32], gain: f32) {
+        let length = self.0.len();
+        let (before, after) = self.0.split_at_mut(start.min(length));
+        for (sample, sound) in after.iter_mut().chain(before).zip(note) {
+            *sample += sound * gain;
         }
     }
 }
 
-struct Wave {
-    hertz: f32,
-    gain: f32,
-    length: usize,
+/// The notes that were played once already, by their frequency: each is rendered a single time.
+#[derive(Default)]
+struct Strings {
+    pads: BTreeMap<u32, Vec<f32>>,
+    plucks: BTreeMap<u32, Vec<f32>>,
+}
+
+impl Strings {
+    /// One note of the pad: it swells within a second, is held, and fades under the next bar.
+    fn pad(&mut self, hertz: f32) -> &[f32] {
+        self.pads.entry(hertz.to_bits()).or_insert_with(|| {
+            let mut note = vec![0.0; BAR + 12_000];
+            for (times, gain) in [(1.0, 0.5), (2.0, 0.22), (3.0, 0.12), (4.0, 0.07), (5.0, 0.04)] {
+                // Two strings a little out of tune with each other: the sound lives without moving.
+                for detune in [0.9985, 1.0015] {
+                    add_wave(&mut note, hertz * times * detune, gain);
+                }
+            }
+            let length = note.len();
+            for (n, sample) in note.iter_mut().enumerate() {
+                let rise = (n as f32 / 8_000.0).min(1.0);
+                let fall = ((length - n) as f32 / 12_000.0).min(1.0);
+                *sample *= (rise * fall).sqrt();
+            }
+            note
+        })
+    }
+
+    /// A plucked string: partials that die away, the high ones sooner.
+    fn pluck(&mut self, hertz: f32) -> &[f32] {
+        self.plucks.entry(hertz.to_bits()).or_insert_with(|| {
+            let mut note = vec![0.0; 24_000];
+            for (times, gain) in [(1.0, 0.8), (2.0, 0.35), (3.0, 0.2), (4.0, 0.1)] {
+                let mut partial = vec![0.0; note.len()];
+                add_wave(&mut partial, hertz * times, gain);
+                for (n, (sample, partial)) in note.iter_mut().zip(partial).enumerate() {
+                    let attack = (n as f32 / 40.0).min(1.0);
+                    *sample += partial * attack * (-(n as f32) * times / 4_500.0).exp();
+                }
+            }
+            note
+        })
+    }
+}
+
+/// Adds a sine, unless it is too high for a telephone.
+fn add_wave(note: &mut [f32], hertz: f32, gain: f32) {
+    if hertz > HIGHEST {
+        return;
+    }
+    // A turning pointer instead of a sine a sample.
+    let (sin, cos) = (TAU * hertz / RATE).sin_cos();
+    let (mut x, mut y) = (gain, 0.0_f32);
+    for sample in note {
+        *sample += y;
+        (x, y) = (x * cos - y * sin, x * sin + y * cos);
+    }
 }
 
 #[cfg(test)]

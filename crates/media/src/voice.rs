@@ -229,14 +229,15 @@ impl Voice {
         if payload.is_empty() {
             return;
         }
-        let mut converted = [0_u8; PAYLOAD_MAX];
-        let bytes = match converted.get_mut(..payload.len()) {
-            Some(converted) if codec != self.codec => {
-                converted.copy_from_slice(payload);
-                codec.transcode(self.codec, converted);
-                converted
-            }
-            Some(_) | None => payload,
+        let mut converted;
+        let bytes = if codec == self.codec {
+            payload
+        } else {
+            converted = [0_u8; PAYLOAD_MAX];
+            let Some(converted) = converted.get_mut(..payload.len()) else { return };
+            converted.copy_from_slice(payload);
+            codec.transcode(self.codec, converted);
+            converted
         };
         let packet = Packet { sequence: header.sequence, timestamp: header.timestamp, bytes };
         match self.buffer.lay(now, &packet) {

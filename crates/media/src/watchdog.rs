@@ -15,7 +15,7 @@ const MARGIN: Duration = Duration::from_millis(200);
 
 /// Whether a frame is silence to the one who hears it.
 pub(crate) fn is_silent(codec: Codec, frame: &Frame) -> bool {
-    codec.power(frame) < level::SILENCE_POWER
+    codec.is_below(level::SILENCE_POWER, frame)
 }
 
 /// Decides when an ear is filled.
@@ -87,9 +87,9 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn sent(&mut self, codec: Codec, frame: &Frame) {
+    pub(crate) fn sent(&mut self, silent: bool) {
         self.measure.frames += 1;
-        if is_silent(codec, frame) {
+        if silent {
             self.silent(1);
         } else {
             self.silence = Duration::ZERO;
@@ -146,7 +146,9 @@ impl Blend {
         self.fade = Some(0);
     }
 
-    pub(crate) fn apply(&mut self, codec: Codec, frame: &mut Frame) {
+    /// Gives whether the frame was changed.
+    pub(crate) fn apply(&mut self, codec: Codec, frame: &mut Frame) -> bool {
+        let fading = self.fade.is_some();
         if let Some(done) = self.fade {
             for (n, byte) in frame.iter_mut().enumerate() {
                 let faded = i32::from(codec.decode(*byte)) * (done + n).min(FADE) as i32 / FADE as i32;
@@ -154,7 +156,8 @@ impl Blend {
             }
             self.fade = Some(done + FRAME).filter(|done| *done < FADE);
         }
-        if std::mem::take(&mut self.changed) {
+        let changed = std::mem::take(&mut self.changed);
+        if changed {
             for (n, byte) in frame.iter_mut().enumerate().take(SOFT) {
                 let (new, old) = (i32::from(codec.decode(*byte)), i32::from(self.last));
                 let mixed = old + (new - old) * (n as i32 + 1) / SOFT as i32;
@@ -162,6 +165,7 @@ impl Blend {
             }
         }
         self.last = frame.last().map_or(0, |&byte| codec.decode(byte));
+        fading || changed
     }
 }
 
@@ -196,13 +200,12 @@ mod tests {
     #[test]
     fn the_longest_silence_is_that_since_the_mark() {
         let mut meter = Meter::default();
-        let (quiet, loud) = ([Codec::Pcmu.silence(); FRAME], [0x10; FRAME]);
-        for (frame, count) in [(quiet, 3), (loud, 1), (quiet, 7), (loud, 1), (quiet, 2)] {
-            (0..count).for_each(|_| meter.sent(Codec::Pcmu, &frame));
+        for (silent, count) in [(true, 3), (false, 1), (true, 7), (false, 1), (true, 2)] {
+            (0..count).for_each(|_| meter.sent(silent));
         }
         let measure = meter.mark();
         assert_eq!((measure.silence_longest, measure.frames), (FRAME_TIME * 7, 14));
-        meter.sent(Codec::Pcmu, &quiet);
+        meter.sent(true);
         assert_eq!(meter.mark().silence_longest, FRAME_TIME);
     }
 }

@@ -6,7 +6,7 @@ mod world;
 
 use std::time::Duration;
 
-use segue_media::{Codec, Command, LegId, LegStats, Source, g711::FRAME, level, tone};
+use segue_media::{Codec, LegId, LegStats, Source, g711::FRAME, level, tone};
 use world::{STEP, World, mute, tone_of};
 
 const CALLER: f64 = 613.0;
@@ -261,5 +261,16 @@ fn late_ticks_make_up_for_lost_time_and_very_late_ones_skip_it() {
         assert_eq!(world.engine.counters().ticks, before + 1);
     }
     assert_eq!(stats(&world, caller).rejected, 0);
-    world.command(Command::Close { leg: caller });
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_stop_the_sound() {
+    let (mut world, caller, agent) = pair();
+    world.run(SECOND);
+    world.now -= SECOND * 600;
+    let before = world.far(agent).heard.len();
+    world.run(SECOND);
+    assert_eq!(world.far(agent).heard.len(), before + 50);
+    assert!(distortion(&mut world, agent, 40) < -30.0);
+    assert_eq!(stats(&world, caller).late, 0);
 }
