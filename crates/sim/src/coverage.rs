@@ -63,7 +63,11 @@ impl Coverage {
             Event::BotDeclared(_) => self.reached("bot", &"declared and stayed"),
             Event::Failed { failure, .. } => self.reached("dial failure", failure),
             Event::Played { how, .. } => self.reached("played", how),
-            Event::AgentChose { choice, .. } => self.reached("choice on screen", choice),
+            Event::AgentChose { attempt, choice } => {
+                let when =
+                    if watch.ears.is_up(*attempt) { "choice on screen" } else { "choice while it rings" };
+                self.reached(when, choice);
+            }
             Event::Key { attempt, key } if *attempt != AttemptId::CALLER => self.reached("agent key", key),
             Event::Key { key, .. } => self.reached("caller key", key),
             Event::Notice(Notice::Unqueued { why, .. }) => self.reached("unqueued", why),

@@ -190,7 +190,7 @@ impl World {
             LegStep::Fail(failure) if !leg.up => Event::Failed { attempt, failure },
             LegStep::End(cause, declared) if leg.up => Event::Ended { attempt, cause, declared },
             LegStep::Press(key) if leg.up => Event::Key { attempt, key },
-            LegStep::Choose(choice) if leg.up => Event::AgentChose { attempt, choice },
+            LegStep::Choose(choice) if leg.party == Party::Agent => Event::AgentChose { attempt, choice },
             LegStep::Refer(declared) if leg.up => Event::BotDeclared(declared),
             LegStep::HungUp => {
                 self.leg_is_gone(number, attempt, party);

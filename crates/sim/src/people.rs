@@ -317,6 +317,10 @@ impl World {
                 leg(too_late, LegStep::Answer);
             }
             PhoneFate::RingsOut => leg(rings, LegStep::Ring),
+            PhoneFate::DeclinedOnScreen => {
+                leg(rings, LegStep::Ring);
+                leg(answers, LegStep::Choose(AgentChoice::Decline));
+            }
             PhoneFate::Silent => {}
             PhoneFate::Fails(failure) => leg(answers, LegStep::Fail(failure)),
         }

@@ -100,6 +100,8 @@ pub(crate) enum PhoneFate {
     RingsOut,
     /// Says nothing at all.
     Silent,
+    /// Rings, and its agent declines on screen.
+    DeclinedOnScreen,
     /// Fails.
     Fails(DialFailure),
 }
@@ -203,6 +205,7 @@ fn busy() -> Numbers {
             (10, PhoneFate::Answers),
             (1, PhoneFate::AnswersAtOnce),
             (1, PhoneFate::RingsOut),
+            (1, PhoneFate::DeclinedOnScreen),
             (1, PhoneFate::Fails(DialFailure::Busy)),
             (1, PhoneFate::Fails(DialFailure::Declined)),
         ],
@@ -258,6 +261,7 @@ fn faulty() -> Numbers {
         (3, PhoneFate::AnswersTooLate),
         (2, PhoneFate::RingsOut),
         (2, PhoneFate::Silent),
+        (1, PhoneFate::DeclinedOnScreen),
     ];
     phones.extend(failures.map(|failure| (1, PhoneFate::Fails(failure))));
     let mut choices = vec![

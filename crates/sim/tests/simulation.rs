@@ -68,6 +68,7 @@ fn in_a_busy_world_rules_hold_and_agents_refuse_in_every_polite_way() {
             "refusal NoAnswer",
             "refusal Busy",
             "refusal HungUp",
+            "choice while it rings Decline",
             "choice on screen Accept",
             "choice on screen Decline",
             "choice on screen Repeat",

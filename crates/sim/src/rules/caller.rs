@@ -58,7 +58,9 @@ impl Informed {
         let asked = self.asked.take();
         let waiting = phase == Some(Phase::HandingOff);
         must!(asked.is_none() || waiting || !more, "{} and nothing came of it", asked.unwrap_or_default());
-        let pause = times.update_interval + times.announcement_deadline.max(times.prompt_deadline) + SLACK;
+        // An interval after a prompt, whose end may be told late, and another one if it is told at the last moment.
+        let pause =
+            times.update_interval * 2 + times.announcement_deadline.max(times.prompt_deadline) + SLACK;
         let told_lately = self.told.is_some_and(|told| now <= told + pause);
         must!(!waiting || told_lately, "the caller was told nothing since {:?}", self.told);
         Ok(())

@@ -189,6 +189,10 @@ impl Ears {
         self.legs.get(&attempt).is_some_and(|leg| leg.stage == Stage::Down)
     }
 
+    pub(crate) fn is_up(&self, attempt: AttemptId) -> bool {
+        self.legs.get(&attempt).is_some_and(|leg| leg.stage == Stage::Up)
+    }
+
     /// Whether a prompt plays.
     pub(crate) fn plays(&self, playback: PlaybackId) -> bool {
         self.ears.values().any(|ear| ear.playing == Some(playback))
