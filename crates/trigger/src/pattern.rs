@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::sound;
+use crate::sound::Sound;
 
 /// A word of the patterns.
 pub(crate) type WordId = usize;
@@ -14,7 +14,7 @@ pub(crate) type WordId = usize;
 pub(crate) struct Vocabulary {
     ids: BTreeMap<String, WordId>,
     texts: Vec<String>,
-    tolerant: BTreeSet<WordId>,
+    tolerant: BTreeMap<WordId, Sound>,
     distinct: BTreeSet<String>,
 }
 
@@ -45,7 +45,8 @@ impl Vocabulary {
 
     /// From here on the word is also recognised when slightly wrong.
     pub(crate) fn tolerate(&mut self, word: WordId) {
-        self.tolerant.insert(word);
+        let sound = Sound::of(self.text(word));
+        self.tolerant.insert(word, sound);
     }
 
     /// The word is never taken for another.
@@ -66,8 +67,9 @@ impl Vocabulary {
         if heard.len() < 3 || self.distinct.contains(heard) {
             return Meaning::default();
         }
-        let alike = |id: &&WordId| sound::likeness(heard, self.text(**id)).is_some();
-        Meaning { words: self.tolerant.iter().filter(alike).copied().collect() }
+        let sound = Sound::of(heard);
+        let alike = self.tolerant.iter().filter(|(_, meant)| sound.may_be(meant));
+        Meaning { words: alike.map(|(id, _)| *id).collect() }
     }
 }
 
@@ -81,8 +83,8 @@ pub(crate) struct Pattern {
 #[derive(Debug)]
 struct Item {
     optional: bool,
-    /// Longest first, so that "human being" is preferred to "human".
-    phrases: Vec<Vec<WordId>>,
+    /// By first word; longest first, so that "human being" is preferred to "human".
+    phrases: BTreeMap<WordId, Vec<Vec<WordId>>>,
     literal: bool,
 }
 
@@ -149,7 +151,7 @@ impl Pattern {
 
 fn advance(items: &[Item], heard: &[Meaning], taken: &mut Vec<WordId>) -> bool {
     let Some((item, later)) = items.split_first() else { return true };
-    for phrase in &item.phrases {
+    for phrase in item.begun_by(heard) {
         if !begins_with(heard, phrase) {
             continue;
         }
@@ -169,13 +171,21 @@ fn runs_out(items: &[Item], heard: &[Meaning]) -> bool {
     if heard.is_empty() {
         return true;
     }
-    let through = item.phrases.iter().any(|phrase| {
+    let through = item.begun_by(heard).any(|phrase| {
         if phrase.len() > heard.len() {
             return phrase.get(..heard.len()).is_some_and(|head| begins_with(heard, head));
         }
         begins_with(heard, phrase) && runs_out(later, heard.get(phrase.len()..).unwrap_or_default())
     });
     through || (item.optional && runs_out(later, heard))
+}
+
+impl Item {
+    /// The phrases whose first word is the first one heard.
+    fn begun_by<'a>(&'a self, heard: &'a [Meaning]) -> impl Iterator<Item = &'a Vec<WordId>> {
+        let first = heard.first().map(|meaning| meaning.words.as_slice()).unwrap_or_default();
+        first.iter().filter_map(|word| self.phrases.get(word)).flatten()
+    }
 }
 
 fn begins_with(heard: &[Meaning], phrase: &[WordId]) -> bool {
@@ -220,7 +230,13 @@ fn item(
         return Err(format!("`{part}` lacks its `>`"));
     }
     phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
-    Ok(Item { optional, phrases, literal })
+    let mut by_first: BTreeMap<WordId, Vec<Vec<WordId>>> = BTreeMap::new();
+    for phrase in phrases {
+        if let Some(first) = phrase.first() {
+            by_first.entry(*first).or_default().push(phrase);
+        }
+    }
+    Ok(Item { optional, phrases: by_first, literal })
 }
 
 fn learn<'a>(words: impl Iterator<Item = &'a str>, vocabulary: &mut Vocabulary) -> Vec<WordId> {

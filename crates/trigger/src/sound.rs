@@ -2,21 +2,40 @@
 //!
 //! Two measures, each cheap: the number of letters to change, and a rough key of the consonants as they sound.
 
-/// How alike a heard word is to the word it may stand for, from 0 to 1; `None` if they are different words.
-pub(crate) fn likeness(heard: &str, meant: &str) -> Option<f64> {
-    if heard == meant {
-        return Some(1.0);
+/// A word made ready to be compared: its letters, which of them occur, and its sound.
+#[derive(Clone, Debug)]
+pub(crate) struct Sound {
+    letters: Vec<char>,
+    /// One bit for each letter that occurs, to leave out most comparisons.
+    occurring: u32,
+    key: String,
+}
+
+impl Sound {
+    /// Makes a word ready.
+    pub(crate) fn of(word: &str) -> Self {
+        let letters: Vec<char> = word.chars().collect();
+        let bit = |letter: &char| 1_u32 << (u32::from(*letter) % 32);
+        Self {
+            occurring: letters.iter().map(bit).fold(0, |all, bit| all | bit),
+            key: sound_key(&letters),
+            letters,
+        }
     }
-    let (heard_letters, meant_letters): (Vec<char>, Vec<char>) =
-        (heard.chars().collect(), meant.chars().collect());
-    let length = meant_letters.len();
-    if length < SHORTEST || heard_letters.len() < 3 || heard_letters.len().abs_diff(length) > 3 {
-        return None;
+
+    /// Whether this word, as it was heard, may stand for the other one.
+    pub(crate) fn may_be(&self, meant: &Self) -> bool {
+        let length = meant.letters.len();
+        if length < SHORTEST || self.letters.len() < 3 || self.letters.len().abs_diff(length) > 3 {
+            return false;
+        }
+        let same_sound = self.key.len() >= 2 && self.key == meant.key;
+        let allowed = if same_sound { changes_by_sound(length) } else { changes_allowed(length) };
+        // A change touches at most two letters' bits.
+        let differing =
+            usize::try_from((self.occurring ^ meant.occurring).count_ones()).unwrap_or(usize::MAX);
+        differing <= 2 * allowed && distance(&self.letters, &meant.letters) <= allowed
     }
-    let changes = distance(&heard_letters, &meant_letters);
-    let by_letters = changes <= changes_allowed(length);
-    let by_sound = || changes <= changes_by_sound(length) && same_sound(heard, meant);
-    (by_letters || by_sound()).then(|| 1.0 - ratio(changes, length.max(heard_letters.len())))
 }
 
 /// Shorter words are only ever themselves: one letter makes another word of them.
@@ -33,17 +52,6 @@ fn changes_allowed(length: usize) -> usize {
 
 fn changes_by_sound(length: usize) -> usize {
     if length <= 6 { 2 } else { 4 }
-}
-
-fn ratio(part: usize, whole: usize) -> f64 {
-    let part = f64::from(u32::try_from(part).unwrap_or(u32::MAX));
-    let whole = f64::from(u32::try_from(whole).unwrap_or(u32::MAX));
-    part / whole
-}
-
-fn same_sound(heard: &str, meant: &str) -> bool {
-    let key = sound_key(heard);
-    key.len() >= 2 && key == sound_key(meant)
 }
 
 /// Letters inserted, dropped, exchanged or swapped with their neighbour (optimal string alignment).
@@ -73,8 +81,7 @@ fn distance(left: &[char], right: &[char]) -> usize {
 }
 
 /// The consonants of a word as they sound, vowels only where the word begins with one.
-fn sound_key(word: &str) -> String {
-    let letters: Vec<char> = word.chars().collect();
+fn sound_key(letters: &[char]) -> String {
     let mut key = String::with_capacity(letters.len());
     let mut at = 0;
     while let Some(&letter) = letters.get(at) {
@@ -117,7 +124,7 @@ mod tests {
     use super::*;
 
     fn check(heard: &str, meant: &str, alike: bool) {
-        assert_eq!(likeness(heard, meant).is_some(), alike, "{heard} for {meant}");
+        assert_eq!(Sound::of(heard).may_be(&Sound::of(meant)), alike, "{heard} for {meant}");
     }
 
     #[test]
