@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
     reason = "test code fails by panicking"
 )]
 
@@ -21,7 +21,7 @@ use segue_speech::{
 };
 use segue_trigger::{Speaker, Stage};
 use support::{
-    BEGIN, Counting, Line, assert_whole, config, gaps, hypotheses, noise, said, script, silence, until,
+    BEGIN, Counting, Line, assert_whole, config, gaps, hypotheses, mulaw, noise, said, script, silence, until,
 };
 
 const SENTENCE: &str = "I have been waiting for my order since Monday and nobody can tell me where it is";
@@ -82,6 +82,58 @@ fn silence_and_line_noise_are_no_speech() {
     let mut line = Line::open(&speech, Speaker::Caller, true);
     line.feed(&speech, &[silence(3.0), noise(3.0, 60.0), vec![0; 16_000]].concat());
     assert_eq!(line.end(), []);
+}
+
+#[test]
+fn speech_is_found_in_line_noise() {
+    let speech = pool(Counting::default());
+    for amplitude in [60.0, 300.0, 800.0] {
+        let mut line = Line::open(&speech, Speaker::Caller, false);
+        let clean = script(&[said("Where is my order"), said("I want to talk to somebody")]);
+        let noisy: Vec<i16> =
+            clean.iter().zip(noise(60.0, amplitude)).map(|(one, other)| one.saturating_add(other)).collect();
+        line.feed(&speech, &noisy);
+        let heard = line.end();
+        assert_whole(&heard);
+        assert_eq!(hypotheses(&heard, Stage::Final).len(), 2, "noise {amplitude}: {heard:?}");
+    }
+}
+
+#[test]
+fn speech_is_found_in_recordings_of_people() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/speech/mulaw8k");
+    let Ok(files) = std::fs::read_dir(&folder) else {
+        println!("skipped: there are no recordings at {}", folder.display());
+        return;
+    };
+    let speech = pool(Counting::default());
+    for file in files {
+        let path = file.unwrap().path();
+        let payload = mulaw(&std::fs::read(&path).unwrap());
+        let mut line = Line::open(&speech, Speaker::Caller, false);
+        line.feed_mulaw(&speech, &payload);
+        let heard = line.end();
+        assert_whole(&heard);
+        let finals = hypotheses(&heard, Stage::Final);
+        let voiced: Duration = finals.iter().map(|words| words.end - words.start).sum();
+        let length = Duration::from_micros(payload.len() as u64 * 125);
+        println!("{:?}: {} utterances, {voiced:?} of {length:?}", path.file_name(), finals.len());
+        assert!(voiced > length.mul_f32(0.4), "{}: {voiced:?} of {length:?}", path.display());
+    }
+}
+
+#[test]
+fn a_taker_that_panics_harms_no_other_call() {
+    let speech = pool(Counting::default());
+    let sink = Box::new(|_| panic!("the taker is broken"));
+    let broken = speech
+        .open(StreamOptions { speaker: Speaker::Caller, language: None, partials: true, sink })
+        .unwrap();
+    let mut broken = Line { stream: broken, ..Line::open(&speech, Speaker::Caller, false) };
+    broken.feed(&speech, &script(&[said("My parcel is late")]));
+    let mut line = Line::open(&speech, Speaker::Caller, false);
+    line.feed(&speech, &script(&[said("My parcel is late")]));
+    assert_eq!(hypotheses(&line.end(), Stage::Final).len(), 1);
 }
 
 #[test]

@@ -21,14 +21,13 @@ use std::{
     time::Duration,
 };
 
-use segue_media::Codec;
 use segue_speech::{
     ModelCatalogue, Speech, SpeechError, Verified, WhisperEngine, WhisperOptions,
-    pool::{DecodeError, Engine, Frame, Stop},
+    pool::{DecodeError, Engine, Stop},
 };
 use segue_trigger::{Speaker, Stage};
 use sha2::{Digest, Sha256};
-use support::{Line, assert_whole, clock, config, hypotheses, noise, said, script};
+use support::{Line, assert_whole, clock, config, hypotheses, mulaw, noise, said, script};
 
 /// A catalogue of one model, made of these bytes.
 fn catalogue(folder: &Path, bytes: &[u8], demo: bool) -> ModelCatalogue {
@@ -172,21 +171,10 @@ fn recordings_of_people_go_through_the_whole_path() {
         let path = file.unwrap().path();
         let payload = mulaw(&std::fs::read(&path).unwrap());
         let mut line = Line::open(&speech, Speaker::Caller, false);
-        for piece in payload.chunks(160 * 40) {
-            let before = speech.stats().frames.taken;
-            let frames = piece.as_chunks::<160>().0;
-            frames.iter().for_each(|frame| line.push(Frame::G711(frame, Codec::Pcmu)));
-            support::until("taken", || speech.stats().frames.taken >= before + frames.len() as u64);
-        }
+        line.feed_mulaw(&speech, &payload);
         let heard = line.end();
         assert_whole(&heard);
         spoken += usize::from(!heard.is_empty());
     }
     assert!(spoken >= 20, "speech was found in {spoken} recordings only");
-}
-
-/// The data of a WAV file with µ-law samples.
-fn mulaw(file: &[u8]) -> Vec<u8> {
-    let place = file.windows(4).position(|four| four == b"data").unwrap();
-    file[place + 8..].to_vec()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -58,6 +59,15 @@ struct Voice {
     language: Option<Arc<str>>,
     partials: bool,
     sink: Sink,
+}
+
+impl Voice {
+    /// Hands news over. A sink that panics harms its own call and no other.
+    fn tell(&self, heard: Heard) {
+        if catch_unwind(AssertUnwindSafe(|| (self.sink)(heard))).is_err() {
+            tracing::error!(speaker = ?self.speaker, "the taker of a transcript panicked");
+        }
+    }
 }
 
 /// From frames to cues.
@@ -244,7 +254,7 @@ impl Ear {
             }
             Cue::Dropped { segment } => {
                 self.drop_partial(desk);
-                (self.voice.sink)(Heard::Withdrawn { segment });
+                self.voice.tell(Heard::Withdrawn { segment });
             }
         }
     }
@@ -252,7 +262,7 @@ impl Ear {
     fn started(&mut self) {
         self.partial = Partial::default();
         if let Some(segment) = self.sound.endpointer.current() {
-            (self.voice.sink)(Heard::Started { segment: segment.number, at: segment.start });
+            self.voice.tell(Heard::Started { segment: segment.number, at: segment.start });
         }
     }
 
@@ -358,7 +368,7 @@ impl Ear {
                 }
                 Answer::Nothing => {
                     counters.ends.withdrawn.add(1);
-                    (self.voice.sink)(Heard::Withdrawn { segment: awaited.segment });
+                    self.voice.tell(Heard::Withdrawn { segment: awaited.segment });
                 }
                 Answer::Lost(cause) => {
                     counters.ends.failed.add(u64::from(cause == GapCause::EngineFailed));
@@ -369,7 +379,7 @@ impl Ear {
     }
 
     fn tell_words(&self, awaited: &Awaited, decoded: Decoded, (stable, stage): (usize, Stage)) {
-        (self.voice.sink)(Heard::Hypothesis(Hypothesis {
+        self.voice.tell(Heard::Hypothesis(Hypothesis {
             segment: awaited.segment,
             speaker: self.voice.speaker,
             text: decoded.text,
@@ -388,7 +398,7 @@ impl Ear {
         counters: &Counters,
     ) {
         counters.ends.gaps.add(1);
-        (self.voice.sink)(Heard::Gap(Gap { segment, start, end, cause }));
+        self.voice.tell(Heard::Gap(Gap { segment, start, end, cause }));
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use segue_media::Codec;
 use segue_speech::{
     Clock, Flite, GapCause, Heard, Hypothesis, Recognizer, Speech, SpeechConfig, Stream, StreamOptions,
     Synthesizer, VoiceStyle,
@@ -102,6 +103,16 @@ impl Line {
         }
     }
 
+    /// Feeds µ-law as it comes over RTP.
+    pub(crate) fn feed_mulaw(&mut self, speech: &Speech, payload: &[u8]) {
+        for piece in payload.chunks(160 * 40) {
+            let before = speech.stats().frames.taken;
+            let frames = piece.as_chunks::<160>().0;
+            frames.iter().for_each(|frame| self.push(Frame::G711(frame, Codec::Pcmu)));
+            until("the frames are taken", || speech.stats().frames.taken >= before + frames.len() as u64);
+        }
+    }
+
     /// Hangs up and gives all that was heard.
     pub(crate) fn end(self) -> Vec<Heard> {
         drop(self.stream);
@@ -112,6 +123,12 @@ impl Line {
         }
         all
     }
+}
+
+/// The data of a WAV file with µ-law samples.
+pub(crate) fn mulaw(file: &[u8]) -> Vec<u8> {
+    let place = file.windows(4).position(|four| four == b"data").unwrap();
+    file[place + 8..].to_vec()
 }
 
 /// Waits for a condition that another thread brings about.
@@ -126,10 +143,9 @@ pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
 pub(crate) fn hypotheses(heard: &[Heard], wanted: Stage) -> Vec<Hypothesis> {
     heard
         .iter()
-        .filter_map(|news| match news {
-            Heard::Hypothesis(hypothesis) if hypothesis.stage == wanted => Some(hypothesis.clone()),
-            _ => None,
-        })
+        .filter_map(|news| if let Heard::Hypothesis(words) = news { Some(words) } else { None })
+        .filter(|words| words.stage == wanted)
+        .cloned()
         .collect()
 }
 
