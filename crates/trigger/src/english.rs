@@ -102,7 +102,8 @@ const CLASSES: &[(&str, &str)] = &[
          support team, service team, support staff, customer service, customer support, customer care, \
          customer relations, tech support, technical support, help desk, helpdesk, service desk, \
          front desk, switchboard, superior, boss, higher up, live support, human support, real human, \
-         living soul",
+         living soul, someone real, \
+         somebody real, anyone real",
     ),
     (
         "one",
@@ -216,10 +217,12 @@ const PATTERNS: &str = "
     <can> i|we <reach> [<det>] <one>
     can|could|may|would <det> [<kind>] [<kind>] <human> help|call|assist|take|talk|speak
     <want> to be <connected>
+    have|let|ask [<det>] [<kind>] [<kind>] <human|one> call|contact|ring|phone me|us
     prefer|rather [to] <talk> [to] <human|one>
 ";
 
 const WHOLE: &str = "
+    [<det>] [<kind>] <human> for|in|from [the] <place>
     i [have] said|asked [for] [<det>] [<kind>] [<kind>] <human>
     for <det> [<kind>] [<kind>] <human>
     [<det>] [<kind>] [<kind>] [<kind>] <human>
@@ -272,7 +275,8 @@ const NEGATIONS: &str = "\
     hardly, nobody, no one, refuse, stop, avoid, hate";
 
 const EXCEPTIONS: &str = "\
-    why not, why dont, why cant, why wont, can you not, could you not, cant wait, not just, not only, \
+    why not, what do i have to do, what do i need to do, is it possible, is it okay, is it ok, i wont to, \
+    why dont, why cant, why wont, can you not, could you not, cant wait, not just, not only, \
     would you not, no you dont, if i may, if i could, if i can, if you could, if you can, if you would, \
     if you dont mind, dont mind, wouldnt mind, do not mind, would not mind, cant seem, dont care, \
     dont make me, i cant not, dont you, not going away until, not hanging up until, if possible";

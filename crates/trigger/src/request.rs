@@ -320,7 +320,7 @@ impl Guards {
         };
         let set = |list: &[String]| phrases(list).into_iter().flatten().collect::<BTreeSet<String>>();
         let mut transparent = set(&guards.transparent);
-        for list in [&guards.negations, &guards.exceptions, &guards.reports, &guards.own, &guards.subjects] {
+        for list in [&guards.negations, &guards.reports, &guards.own, &guards.subjects] {
             transparent.extend(set(list));
         }
         Self {
