@@ -8,7 +8,7 @@ use std::{ops::Range, path::Path};
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
-    de::{DeTable, DeValue},
+    de::{DeArray, DeTable, DeValue},
 };
 
 /// One thing that is wrong, where it is, and what to do about it.
@@ -113,8 +113,9 @@ impl Document {
     fn problem(&self, error: &toml::de::Error, key: Option<&str>) -> Problem {
         let (file, line) = self.place(error.span().map(|span| span.start));
         let what = error.message().trim().replace('\n', " ");
-        let remedy = suggestion(&what)
-            .unwrap_or_else(|| "config/segue.toml shows every key with its default and what it is for".to_owned());
+        let remedy = suggestion(&what).unwrap_or_else(|| {
+            "config/segue.toml shows every key with its default and what it is for".to_owned()
+        });
         Problem { file, line, key: key.unwrap_or_default().to_owned(), what, remedy }
     }
 }
@@ -161,7 +162,10 @@ fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Optio
             match inner {
                 Some(inner) => Some(format!("[{at}]{inner}")),
                 None => {
-                    items.remove(at);
+                    let all = std::mem::replace(items, DeArray::new()).into_iter().enumerate();
+                    for (_, item) in all.filter(|(place, _)| *place != at) {
+                        items.push(item);
+                    }
                     Some(format!("[{at}]"))
                 }
             }

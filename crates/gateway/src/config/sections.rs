@@ -7,6 +7,28 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+/// `[files]`: the other files, relative to this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Files {
+    /// Agents and queues.
+    pub(crate) agents: PathBuf,
+    /// A folder with one file of prompts a language.
+    pub(crate) prompts: PathBuf,
+    /// The trigger rules.
+    pub(crate) triggers: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            agents: PathBuf::from("agents.toml"),
+            prompts: PathBuf::from("prompts"),
+            triggers: PathBuf::from("triggers/explicit.toml"),
+        }
+    }
+}
+
 /// `[sip]`: where signalling is heard and who may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +43,8 @@ pub(crate) struct Sip {
     pub(crate) realm: String,
     /// Carriers and exchanges that may send calls.
     pub(crate) trunks: Vec<Trunk>,
+    /// Phones that may register, such as those of the agents.
+    pub(crate) users: Vec<User>,
     /// Limits against overload.
     pub(crate) limits: SipLimits,
 }
@@ -33,24 +57,37 @@ impl Default for Sip {
             tcp: vec![local],
             advertised: String::new(),
             realm: "segue".to_owned(),
-            trunks: vec![Trunk { name: "local".to_owned(), sources: vec!["127.0.0.0/8".to_owned()], ..Trunk::default() }],
+            trunks: vec![Trunk { name: "local".to_owned(), sources: vec!["127.0.0.0/8".to_owned()] }],
+            users: Vec::new(),
             limits: SipLimits::default(),
         }
     }
 }
 
-/// `[[sip.trunks]]`: who may send calls, by source address or by digest.
+/// `[[sip.trunks]]`: who may send calls by source address. Others prove themselves by digest, see `User`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Trunk {
     /// A name for logs and records.
     pub(crate) name: String,
-    /// Source networks, such as `203.0.113.0/24`; empty: by digest alone.
+    /// Source networks, such as `203.0.113.0/24`.
     pub(crate) sources: Vec<String>,
-    /// Digest user; empty: by source alone.
+}
+
+/// `[[sip.users]]`: who may register and call by digest.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct User {
+    /// The user part of the address, and the digest user name.
     pub(crate) user: String,
-    /// Digest password.
+    /// The password.
     pub(crate) password: String,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// `[sip.limits]`: what is refused with 503 and Retry-After.
@@ -158,20 +195,16 @@ impl Default for Recognition {
 }
 
 /// `[synthesis]`: the gateway's own voice.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Synthesis {
-    /// Duration of announcements against the voice's own, 1.0 is as built.
-    pub(crate) announcement_stretch: f32,
-    /// Duration of whispers; below 1 is faster.
-    pub(crate) whisper_stretch: f32,
-    /// Rendered prompts kept in memory.
+    /// Rendered prompts kept in memory; the one unused longest gives way.
     pub(crate) cache_max: usize,
 }
 
 impl Default for Synthesis {
     fn default() -> Self {
-        Self { announcement_stretch: 1.0, whisper_stretch: 0.85, cache_max: 2_000 }
+        Self { cache_max: 2_000 }
     }
 }
 

@@ -1,0 +1,218 @@
+//! Between a call and its SIP legs: answering the caller, dialling others, and what their news means to the call.
+
+use segue_call::{AttemptId, Declared, Destination, DialFailure, Event, LegEnd, Party};
+use segue_media::{Command, LegId, MediaDescription};
+use segue_sip::{
+    Answer, AnswerError, DialEvent, Dialing, Ended, FailureKind, Headers, Leg as SipLeg, LegEvent,
+};
+use segue_speech::{Recognizer, StreamOptions};
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use super::{
+    News,
+    legs::{self, Signalling},
+    task::{CallTask, speaker},
+};
+use crate::media::{MediaError, OpenLeg};
+
+impl CallTask {
+    pub(super) async fn answer_caller(&mut self) -> Result<(), MediaError> {
+        let Some(mut leg) = self.legs.remove(AttemptId::CALLER) else { return Ok(()) };
+        let Signalling::Waiting(incoming) = leg.signalling else { return Ok(()) };
+        let local = match &incoming.invitation().offer {
+            Some(offer) => legs::answer(leg.media, offer),
+            None => legs::offer(leg.media, self.codec),
+        };
+        match incoming.answer(Answer { local, handoff_allowed: false }).await {
+            Ok(answered) => {
+                let media = leg.media.leg;
+                leg.signalling = Signalling::Up(answered.control());
+                self.legs.insert(AttemptId::CALLER, leg);
+                self.connect(media, &answered)?;
+                self.listen(Party::Caller, media);
+                self.follow(AttemptId::CALLER, answered);
+            }
+            Err(error) => {
+                tracing::info!(call = %self.id, %error, "the caller was not answered");
+                self.media.close(leg.media.leg);
+                let cause = match error {
+                    AnswerError::Canceled => LegEnd::HungUp,
+                    AnswerError::NoCommonCodec | AnswerError::Closed => LegEnd::Error,
+                };
+                let event = Event::Ended { attempt: AttemptId::CALLER, cause, declared: None };
+                self.tell_myself(News::Event(event));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the INVITE and passes its news on.
+    pub(super) async fn invite(
+        &mut self,
+        attempt: AttemptId,
+        to: &Destination,
+        media: OpenLeg,
+    ) -> Result<AbortHandle, String> {
+        let request = self.request(to, media)?;
+        let dialing = self.parts.sip.dial(request).await;
+        Ok(self.tasks.spawn(pass_dialling_on(attempt, dialing, self.sender.clone())))
+    }
+
+    /// What news of a dialled party means to the call.
+    pub(super) fn dialled(&mut self, attempt: AttemptId, event: DialEvent) -> Option<Event> {
+        match event {
+            DialEvent::Ringing => Some(Event::Ringing { attempt }),
+            // Early media is not let through: the caller hears us until somebody answers.
+            DialEvent::EarlyMedia { .. } => None,
+            DialEvent::Answered(answered) => {
+                // A leg that the call gave up meanwhile is hung up by being dropped.
+                let leg = self.legs.get_mut(attempt)?;
+                leg.signalling = Signalling::Up(answered.control());
+                let (party, media) = (leg.party, leg.media.leg);
+                if let Err(error) = self.connect(media, &answered) {
+                    tracing::error!(call = %self.id, %error, "an answered leg has no sound");
+                    return Some(Event::Failed { attempt, failure: DialFailure::Unreachable });
+                }
+                self.listen(party, media);
+                self.follow(attempt, *answered);
+                Some(Event::Answered { attempt })
+            }
+            DialEvent::Failed(failure) => {
+                tracing::info!(call = %self.id, ?attempt, %failure.reason, code = failure.code, "a party was not reached");
+                self.drop_leg(attempt);
+                Some(Event::Failed { attempt, failure: how_failed(failure.kind) })
+            }
+        }
+    }
+
+    /// What news of a leg that is up means to the call.
+    pub(super) fn leg_news(&mut self, attempt: AttemptId, event: LegEvent) -> Option<Event> {
+        match event {
+            LegEvent::MediaChanged { remote, .. } => {
+                let media = self.legs.get_mut(attempt)?.media.leg;
+                self.describe(media, remote, None);
+                None
+            }
+            LegEvent::HandoffRequested { refer_to, headers } => {
+                let party = self.legs.get_mut(attempt)?.party;
+                let declared = segue_bot::plain_sip::referred(&refer_to, &headers);
+                (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
+            }
+            LegEvent::Key(key) => Some(Event::Key { attempt, key }),
+            LegEvent::Ended(ended) => {
+                let party = self.legs.get_mut(attempt)?.party;
+                self.drop_leg(attempt);
+                let declared = match &ended {
+                    Ended::Remote { headers } if party == Party::Bot => self.declared(headers),
+                    Ended::Remote { .. } | Ended::Local | Ended::Timeout | Ended::Error(_) => None,
+                };
+                let cause = match ended {
+                    Ended::Remote { .. } | Ended::Local => LegEnd::HungUp,
+                    Ended::Timeout => LegEnd::Lost,
+                    Ended::Error(_) => LegEnd::Error,
+                };
+                Some(Event::Ended { attempt, cause, declared })
+            }
+        }
+    }
+
+    fn declared(&self, headers: &Headers) -> Option<Declared> {
+        segue_bot::plain_sip::hung_up(headers).map(|declared| self.declaration(declared))
+    }
+
+    /// What the bot declared, in the call's words.
+    fn declaration(&self, declared: segue_bot::Declared) -> Declared {
+        if let Some(confidence) = declared.confidence {
+            self.parts.board.confidence(&self.id, confidence);
+        }
+        Declared {
+            reason: declared.reason,
+            queue: declared.queue,
+            confidence: declared.confidence,
+            intent: declared.intent,
+            summary: declared.summary,
+            details: declared.details,
+        }
+    }
+
+    /// Tells the engine where the far side is and which codec was agreed.
+    fn connect(&self, media: LegId, leg: &SipLeg) -> Result<(), MediaError> {
+        match leg.remote() {
+            Some(remote) => {
+                let (description, signalling) = (remote.clone(), Some(leg.signalling()));
+                self.media.command(Command::Remote { leg: media, description, signalling })
+            }
+            // The answer to our offer is still to come, with the ACK.
+            None => Ok(()),
+        }
+    }
+
+    fn describe(
+        &self,
+        media: LegId,
+        description: MediaDescription,
+        signalling: Option<std::net::SocketAddr>,
+    ) {
+        if let Err(error) = self.media.command(Command::Remote { leg: media, description, signalling }) {
+            tracing::error!(call = %self.id, %error, "a change of media is lost");
+        }
+    }
+
+    /// Has a party's voice recognised. Without recognition the call goes on: keys and the bot's word still work.
+    fn listen(&self, party: Party, media: LegId) {
+        let Some(speech) = &self.parts.speech else { return };
+        let sender = self.sender.clone();
+        let options = StreamOptions {
+            speaker: speaker(party),
+            language: None,
+            partials: party == Party::Caller,
+            sink: Box::new(move |heard| {
+                if sender.try_send(News::Heard(party, heard)).is_err() {
+                    crate::metrics::news_lost();
+                }
+            }),
+        };
+        let listening = speech.open(options).map_err(|error| error.to_string()).and_then(|mut stream| {
+            let listener = Box::new(move |frame: &segue_media::TapFrame| stream.push(frame.at, frame.into()));
+            self.media.listen(media, listener).map_err(|error| error.to_string())
+        });
+        if let Err(error) = listening {
+            tracing::warn!(call = %self.id, ?party, %error, "a voice is not transcribed");
+        }
+    }
+
+    /// Passes a leg's news on; the task owns the leg, so that its end is the leg's.
+    fn follow(&mut self, attempt: AttemptId, leg: SipLeg) {
+        self.tasks.spawn(pass_leg_on(attempt, leg, self.sender.clone()));
+    }
+}
+
+async fn pass_dialling_on(attempt: AttemptId, mut dialing: Dialing, news: mpsc::Sender<News>) {
+    while let Some(event) = dialing.next().await {
+        if news.send(News::Dial(attempt, event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn pass_leg_on(attempt: AttemptId, mut leg: SipLeg, news: mpsc::Sender<News>) {
+    loop {
+        let event = leg.next().await;
+        let ended = matches!(event, LegEvent::Ended(_));
+        if news.send(News::Leg(attempt, event)).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+fn how_failed(kind: FailureKind) -> DialFailure {
+    match kind {
+        FailureKind::Busy => DialFailure::Busy,
+        FailureKind::Declined => DialFailure::Declined,
+        FailureKind::NoAnswer => DialFailure::NoAnswer,
+        FailureKind::Unreachable => DialFailure::Unreachable,
+        FailureKind::NoCommonCodec => DialFailure::NoCommonCodec,
+        FailureKind::ServerError => DialFailure::ServerError,
+        FailureKind::Canceled => DialFailure::Canceled,
+    }
+}

@@ -1,0 +1,145 @@
+//! The legs of one call: for each attempt its signalling and its place on the media thread.
+
+use std::collections::BTreeMap;
+
+use segue_call::{AttemptId, Destination, HangUpWhy, Party};
+use segue_media::{Codec, Direction, LegId, MediaDescription};
+use segue_sip::{HangUp, IncomingCall, LegControl};
+use tokio::task::AbortHandle;
+
+use crate::media::OpenLeg;
+
+/// How a leg's signalling stands.
+pub(super) enum Signalling {
+    /// The caller has not been answered.
+    Waiting(Box<IncomingCall>),
+    /// A party is being dialled; aborting the task gives up.
+    Dialling(AbortHandle),
+    /// The leg is up.
+    Up(LegControl),
+}
+
+/// One leg.
+pub(super) struct Leg {
+    /// Whose.
+    pub(super) party: Party,
+    /// Its place on the media thread.
+    pub(super) media: OpenLeg,
+    /// Its signalling.
+    pub(super) signalling: Signalling,
+}
+
+/// All legs of one call.
+#[derive(Default)]
+pub(super) struct Legs {
+    legs: BTreeMap<AttemptId, Leg>,
+}
+
+impl Legs {
+    /// Adds a leg.
+    pub(super) fn insert(&mut self, attempt: AttemptId, leg: Leg) {
+        self.legs.insert(attempt, leg);
+    }
+
+    /// One leg.
+    pub(super) fn get_mut(&mut self, attempt: AttemptId) -> Option<&mut Leg> {
+        self.legs.get_mut(&attempt)
+    }
+
+    /// Takes a leg out.
+    pub(super) fn remove(&mut self, attempt: AttemptId) -> Option<Leg> {
+        self.legs.remove(&attempt)
+    }
+
+    /// The first of the legs that are left.
+    pub(super) fn any(&self) -> Option<AttemptId> {
+        self.legs.keys().next().copied()
+    }
+
+    /// The ear of a party: its newest leg.
+    pub(super) fn ear(&self, party: Party) -> Option<LegId> {
+        self.legs.values().rev().find(|leg| leg.party == party).map(|leg| leg.media.leg)
+    }
+
+    /// The attempt that a media leg belongs to.
+    pub(super) fn attempt(&self, media: LegId) -> Option<AttemptId> {
+        self.legs.iter().find(|(_, leg)| leg.media.leg == media).map(|(attempt, _)| *attempt)
+    }
+}
+
+/// Whose leg a destination's is.
+pub(super) fn party(to: &Destination) -> Party {
+    match to {
+        Destination::Bot => Party::Bot,
+        Destination::Agent(_) => Party::Agent,
+    }
+}
+
+/// What we offer to a dialled party: the caller's codec first, so that nothing has to be transcoded.
+pub(super) fn offer(media: OpenLeg, first: Codec) -> MediaDescription {
+    let mut codecs = vec![(Codec::Pcmu, 0), (Codec::Pcma, 8)];
+    codecs.sort_by_key(|(codec, _)| *codec != first);
+    MediaDescription {
+        rtp: media.rtp,
+        rtcp: media.rtcp,
+        codecs,
+        telephone_event: Some(101),
+        ptime_ms: 20,
+        direction: Direction::SendRecv,
+    }
+}
+
+/// What we answer to an offer: its codecs, its payload types. The first one is used.
+pub(super) fn answer(media: OpenLeg, offer: &MediaDescription) -> MediaDescription {
+    let muxed = offer.rtp == offer.rtcp;
+    MediaDescription {
+        rtp: media.rtp,
+        rtcp: if muxed { media.rtp } else { media.rtcp },
+        codecs: offer.codecs.clone(),
+        telephone_event: offer.telephone_event,
+        ptime_ms: 20,
+        direction: Direction::SendRecv,
+    }
+}
+
+/// Why a leg is hung up, for the far side's logs (Q.850).
+pub(super) fn hang_up(why: HangUpWhy) -> HangUp {
+    let cause = match why {
+        HangUpWhy::PeerHungUp | HangUpWhy::Replaced => (16, "Normal call clearing"),
+        HangUpWhy::NotAccepted | HangUpWhy::NoAnswer => (19, "No answer from user"),
+        HangUpWhy::Canceled => (16, "Canceled"),
+        HangUpWhy::Failed => (41, "Temporary failure"),
+        HangUpWhy::ShuttingDown => (38, "Network out of order"),
+    };
+    HangUp { cause: Some(cause), headers: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn media() -> OpenLeg {
+        let rtp = "127.0.0.1:20000".parse().expect("an address");
+        let rtcp = "127.0.0.1:20001".parse().expect("an address");
+        OpenLeg { leg: LegId(1), rtp, rtcp }
+    }
+
+    #[test]
+    fn the_callers_codec_is_offered_first() {
+        let codecs =
+            |first| offer(media(), first).codecs.into_iter().map(|(codec, _)| codec).collect::<Vec<_>>();
+        assert_eq!(codecs(Codec::Pcma), [Codec::Pcma, Codec::Pcmu]);
+        assert_eq!(codecs(Codec::Pcmu), [Codec::Pcmu, Codec::Pcma]);
+    }
+
+    #[test]
+    fn an_offer_is_answered_with_its_own_payload_types() {
+        let mut theirs = offer(media(), Codec::Pcma);
+        theirs.telephone_event = Some(97);
+        theirs.rtcp = theirs.rtp;
+        let ours = answer(media(), &theirs);
+        assert_eq!(ours.codecs.first(), Some(&(Codec::Pcma, 8)));
+        assert_eq!(ours.telephone_event, Some(97));
+        assert_eq!(ours.rtcp, ours.rtp, "rtcp-mux is taken up");
+    }
+}

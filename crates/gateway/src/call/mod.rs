@@ -1,0 +1,151 @@
+//! Live calls: each is a task of its own; this is where they begin and how they are reached.
+
+mod carry;
+mod dialling;
+mod legs;
+mod news;
+mod parts;
+mod task;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use segue_acd::TicketId;
+use segue_call::{AttemptId, CallId, CallStart, CallerIdentity, Event, Party};
+use segue_media::{Codec, Command, Report};
+use segue_sip::IncomingCall;
+use tokio::sync::mpsc;
+
+use self::{
+    legs::{Leg, Signalling},
+    task::{Beginning, CallTask, NEWS_MAX},
+};
+pub(crate) use self::{
+    news::News,
+    parts::{Followed, Parts},
+};
+use crate::media::MediaError;
+
+/// Reports of the media thread that may wait for one call.
+const REPORTS_MAX: usize = 256;
+
+/// How every live call is reached.
+#[derive(Default)]
+pub(crate) struct Calls {
+    calls: Mutex<BTreeMap<CallId, mpsc::Sender<News>>>,
+}
+
+impl Calls {
+    /// Makes the task of a new call. It is known from here on, and forgotten when the task ends, however it ends.
+    ///
+    /// # Errors
+    /// No media thread or port can be had; the caller is given back to be refused.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        parts: &Arc<Parts>,
+        incoming: Box<IncomingCall>,
+        first_ticket: TicketId,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, (Box<IncomingCall>, MediaError)> {
+        let invitation = incoming.invitation();
+        let codec = invitation
+            .offer
+            .as_ref()
+            .and_then(|offer| offer.codecs.first())
+            .map_or(Codec::Pcmu, |(codec, _)| *codec);
+        let start = CallStart {
+            id: CallId(uuid::Uuid::now_v7().to_string()),
+            at: parts.clock.now(),
+            caller: CallerIdentity {
+                number: invitation.from.user.clone(),
+                name: invitation.from.display.clone(),
+                headers: invitation
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.to_lowercase(), value.clone()))
+                    .collect(),
+            },
+            language: parts.policy.speech.default_language.clone(),
+            first_ticket,
+        };
+        let offer = invitation.offer.clone();
+        let signalling = invitation.signalling;
+        let (sender, inbox) = mpsc::channel(NEWS_MAX);
+        let (reports, reported) = mpsc::channel(REPORTS_MAX);
+        let opened = parts.media.place().ok_or(MediaError::Stuck).and_then(|mut media| {
+            let leg = media.open(codec, true, reports.clone())?;
+            if let Some(description) = offer {
+                let signalling = Some(signalling);
+                media.command(Command::Remote { leg: leg.leg, description, signalling })?;
+            }
+            Ok((media, leg))
+        });
+        let (media, leg) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Err((incoming, error)),
+        };
+        let id = start.id.clone();
+        let beginning =
+            Beginning { start: start.clone(), media, codec, news: (sender.clone(), inbox), reports };
+        let mut task = CallTask::new(Arc::clone(parts), beginning);
+        task.legs.insert(
+            AttemptId::CALLER,
+            Leg { party: Party::Caller, media: leg, signalling: Signalling::Waiting(incoming) },
+        );
+        task.tasks.spawn(forward(reported, sender.clone()));
+        parts.board.open(id.clone(), start.at, start.caller.number.clone(), start.language.clone());
+        self.calls().insert(id.clone(), sender);
+        let known = Known { calls: Arc::clone(self), parts: Arc::clone(parts), id };
+        Ok(async move {
+            task.run(start).await;
+            drop(known);
+        })
+    }
+
+    /// Tells one call something; false if there is no such call or it takes nothing any more.
+    pub(crate) fn tell(&self, call: &CallId, event: Event) -> bool {
+        self.calls().get(call).is_some_and(|sender| sender.try_send(News::Event(event)).is_ok())
+    }
+
+    /// Tells every call something.
+    pub(crate) fn tell_all(&self, event: &Event) {
+        for (call, sender) in self.calls().iter() {
+            if sender.try_send(News::Event(event.clone())).is_err() {
+                tracing::warn!(%call, "a call does not take news");
+            }
+        }
+    }
+
+    /// How many calls live.
+    pub(crate) fn len(&self) -> usize {
+        self.calls().len()
+    }
+
+    fn calls(&self) -> MutexGuard<'_, BTreeMap<CallId, mpsc::Sender<News>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets the call when its task ends, be it by a panic.
+struct Known {
+    calls: Arc<Calls>,
+    parts: Arc<Parts>,
+    id: CallId,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.calls.calls().remove(&self.id);
+        self.parts.board.close(&self.id);
+    }
+}
+
+/// Puts the media thread's reports into the call's one queue.
+async fn forward(mut reports: mpsc::Receiver<Report>, news: mpsc::Sender<News>) {
+    while let Some(report) = reports.recv().await {
+        if news.send(News::Media(report)).await.is_err() {
+            return;
+        }
+    }
+}

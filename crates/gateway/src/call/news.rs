@@ -1,0 +1,24 @@
+//! Everything that reaches a call task, from whatever edge, in one queue.
+
+use segue_call::{AttemptId, Event, Party, PlaybackId};
+use segue_media::{Report, Sound};
+use segue_sip::{DialEvent, LegEvent};
+use segue_speech::Heard;
+
+use crate::voice::VoiceError;
+
+/// One piece of news.
+pub(crate) enum News {
+    /// Ready for the call as it is: the distributor, the API, the shutdown.
+    Event(Event),
+    /// A dialled party.
+    Dial(AttemptId, DialEvent),
+    /// A leg that is up.
+    Leg(AttemptId, LegEvent),
+    /// The media thread.
+    Media(Report),
+    /// A recogniser.
+    Heard(Party, Heard),
+    /// The synthesiser.
+    Rendered(PlaybackId, Result<Sound, VoiceError>),
+}

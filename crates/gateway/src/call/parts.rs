@@ -1,0 +1,55 @@
+//! What all calls share: the planes they stand on and the rules they follow.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use segue_acd::{AgentConfig, AgentId};
+use segue_api::{Board, Feed};
+use segue_call::Policy;
+use segue_sip::Sip;
+use segue_speech::Speech;
+use segue_store::{PolicyText, Store};
+use segue_trigger::{RuleSet, Rules};
+use serde::Serialize;
+
+use crate::{clock::Clock, config::Settings, distribution::Distribution, media::MediaPlane, voice::Voice};
+
+/// The parts of a running gateway.
+pub(crate) struct Parts {
+    /// The one clock.
+    pub(crate) clock: Clock,
+    /// `segue.toml`.
+    pub(crate) settings: Settings,
+    /// What every call follows.
+    pub(crate) policy: Arc<Policy>,
+    /// When a call is handed over.
+    pub(crate) rules: Arc<RuleSet>,
+    /// Both, as they are stored with each call.
+    pub(crate) policy_text: Arc<PolicyText>,
+    /// The people who take calls.
+    pub(crate) agents: BTreeMap<AgentId, AgentConfig>,
+    /// Signalling.
+    pub(crate) sip: Sip,
+    /// Sound.
+    pub(crate) media: MediaPlane,
+    /// The gateway's own voice.
+    pub(crate) voice: Voice,
+    /// Recognition, if an engine is configured.
+    pub(crate) speech: Option<Speech>,
+    /// Who takes which call.
+    pub(crate) distribution: Distribution,
+    /// The event log.
+    pub(crate) store: Store,
+    /// What live calls look like.
+    pub(crate) board: Board,
+    /// News for subscribers.
+    pub(crate) feed: Feed,
+}
+
+/// What a call follows, in the form that the store keeps: with it and the events, a call can be replayed.
+#[derive(Serialize)]
+pub(crate) struct Followed<'a> {
+    /// Times, limits, queues, words.
+    pub(crate) policy: &'a Policy,
+    /// When it is handed over.
+    pub(crate) rules: &'a Rules,
+}

@@ -1,0 +1,272 @@
+//! The task of one call: takes news, lets the call decide, carries its actions out. One owner, one queue, one alarm.
+//!
+//! Every event is logged with a digest of what the call did about it, before that is done; so the log replays.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use segue_call::{Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow};
+use segue_media::{Codec, PlayId, Report};
+use segue_speech::{GapCause, Heard};
+use segue_store::{ActionDigest, LogLine, What};
+use segue_trigger::{Speaker, UtteranceId};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{News, legs::Legs, parts::Parts};
+use crate::{media::CallMedia, metrics};
+
+/// News that may wait for one call. A call takes them within a store commit; at the limit they are lost and counted.
+pub(super) const NEWS_MAX: usize = 1_024;
+
+/// One call, driven.
+pub(crate) struct CallTask {
+    pub(super) id: CallId,
+    pub(super) call: Call,
+    pub(super) parts: Arc<Parts>,
+    pub(super) media: CallMedia,
+    pub(super) legs: Legs,
+    pub(super) codec: Codec,
+    pub(super) number: String,
+    pub(super) sender: mpsc::Sender<News>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) plays: BTreeMap<PlaybackId, Playing>,
+    pub(super) finished: bool,
+    inbox: mpsc::Receiver<News>,
+    utterances: BTreeMap<(Party, u64), UtteranceId>,
+    utterance_next: u32,
+    seq: u64,
+}
+
+/// Where a prompt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Playing {
+    /// Being rendered for this ear.
+    Rendering(Party),
+    /// Being played.
+    On(PlayId),
+}
+
+/// What a call task is made of.
+pub(super) struct Beginning {
+    /// What is known of the call.
+    pub(super) start: CallStart,
+    /// Its hold on a media thread.
+    pub(super) media: CallMedia,
+    /// The caller's codec.
+    pub(super) codec: Codec,
+    /// Its queue of news, both ends.
+    pub(super) news: (mpsc::Sender<News>, mpsc::Receiver<News>),
+    /// Where its media legs report to.
+    pub(super) reports: mpsc::Sender<Report>,
+}
+
+impl CallTask {
+    /// Makes the task. The caller's leg is added before it runs.
+    pub(super) fn new(parts: Arc<Parts>, beginning: Beginning) -> Self {
+        let Beginning { start, media, codec, news, reports } = beginning;
+        Self {
+            id: start.id.clone(),
+            number: start.caller.number.clone(),
+            call: Call::new(start, Arc::clone(&parts.policy), Arc::clone(&parts.rules)),
+            parts,
+            media,
+            legs: Legs::default(),
+            codec,
+            sender: news.0,
+            reports,
+            tasks: JoinSet::new(),
+            plays: BTreeMap::new(),
+            finished: false,
+            inbox: news.1,
+            utterances: BTreeMap::new(),
+            utterance_next: 1,
+            seq: 0,
+        }
+    }
+
+    /// Drives the call to its end. `start` is stored first: without it the call could not be replayed.
+    pub(super) async fn run(mut self, start: CallStart) {
+        let actions = self.drain();
+        let opened = What::Opened {
+            start: serde_json::to_value(&start).unwrap_or_default(),
+            policy: Arc::clone(&self.parts.policy_text),
+            actions: ActionDigest::of(&actions),
+        };
+        self.promise(opened).await;
+        self.carry_out_all(actions).await;
+        while !self.finished {
+            match self.next().await {
+                Some(news) => {
+                    if let Some(event) = self.translate(news) {
+                        self.step(event).await;
+                    }
+                }
+                None => self.step(Event::Alarm).await,
+            }
+            while self.tasks.try_join_next().is_some() {}
+        }
+        while let Some(attempt) = self.legs.any() {
+            tracing::error!(call = %self.id, ?attempt, "a leg outlived its call");
+            self.drop_leg(attempt);
+        }
+    }
+
+    /// The next piece of news; `None` when the call's alarm rings.
+    async fn next(&mut self) -> Option<News> {
+        // The call holds a sender itself, so the queue never closes.
+        match self.call.poll_timeout() {
+            Some(at) => {
+                tokio::time::timeout_at(self.parts.clock.instant(at), self.inbox.recv()).await.ok().flatten()
+            }
+            None => self.inbox.recv().await,
+        }
+    }
+
+    async fn step(&mut self, event: Event) {
+        let now = self.parts.clock.now();
+        self.call.handle(now, event.clone());
+        let actions = self.drain();
+        self.append(now, What::Event { event, actions: ActionDigest::of(&actions) });
+        self.carry_out_all(actions).await;
+    }
+
+    fn drain(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.call.poll_action()).collect()
+    }
+
+    fn line(&mut self, at: Duration, what: What) -> LogLine {
+        self.seq += 1;
+        LogLine { call: self.id.clone(), seq: self.seq, at, what }
+    }
+
+    /// Stores without waiting.
+    pub(super) fn append(&mut self, at: Duration, what: What) {
+        let line = self.line(at, what);
+        if let Err(refused) = self.parts.store.append(line) {
+            metrics::log_line_lost();
+            tracing::debug!(call = %self.id, %refused, "the store did not take a line");
+        }
+    }
+
+    /// Stores durably. A store in trouble is reported and does not stop the call: the caller comes first.
+    pub(super) async fn promise(&mut self, what: What) {
+        let now = self.parts.clock.now();
+        let line = self.line(now, what);
+        if let Err(error) = self.parts.store.promise(line).await {
+            metrics::log_line_lost();
+            tracing::error!(call = %self.id, %error, "a promise is not in the store; the call goes on without it");
+        }
+    }
+
+    /// What a piece of news means to the call.
+    fn translate(&mut self, news: News) -> Option<Event> {
+        match news {
+            News::Event(event) => Some(event),
+            News::Dial(attempt, event) => self.dialled(attempt, event),
+            News::Leg(attempt, event) => self.leg_news(attempt, event),
+            News::Media(report) => self.reported(report),
+            News::Heard(party, heard) => self.heard(party, heard),
+            News::Rendered(playback, sound) => self.rendered(playback, sound),
+        }
+    }
+
+    fn reported(&mut self, report: Report) -> Option<Event> {
+        match report {
+            Report::Played { play, finished } => {
+                let (&playback, _) = self.plays.iter().find(|(_, playing)| **playing == Playing::On(play))?;
+                self.plays.remove(&playback);
+                let how = if finished { PlayedHow::Finished } else { PlayedHow::Stopped };
+                Some(Event::Played { playback, how })
+            }
+            Report::Key { leg, key } => {
+                let attempt = self.legs.attempt(leg)?;
+                Some(Event::Key { attempt, key })
+            }
+            Report::Filled { .. } => {
+                metrics::filled();
+                None
+            }
+            Report::Measured { ear, .. } => {
+                metrics::dead_air(ear.silence_longest);
+                tracing::info!(call = %self.id, silence_ms = ear.silence_longest.as_millis(), "longest silence sent to the caller before the bridge");
+                None
+            }
+            Report::Closed { stats, .. } => {
+                tracing::debug!(call = %self.id, ?stats, "a media leg is closed");
+                None
+            }
+            Report::Refused { leg } => {
+                tracing::error!(call = %self.id, "the media engine is full");
+                let attempt = self.legs.attempt(leg)?;
+                self.drop_leg(attempt);
+                Some(Event::Ended { attempt, cause: LegEnd::Error, declared: None })
+            }
+            Report::Heard { .. } => None,
+        }
+    }
+
+    fn heard(&mut self, party: Party, heard: Heard) -> Option<Event> {
+        match heard {
+            Heard::Hypothesis(hypothesis) => {
+                let id = self.utterance(party, hypothesis.segment);
+                if hypothesis.stage == segue_trigger::Stage::Final {
+                    self.utterances.remove(&(party, hypothesis.segment));
+                }
+                Some(Event::Heard(segue_trigger::Utterance {
+                    id,
+                    speaker: speaker(party),
+                    text: hypothesis.text,
+                    start: hypothesis.start,
+                    end: hypothesis.end,
+                    confidence: hypothesis.confidence,
+                    stage: hypothesis.stage,
+                }))
+            }
+            Heard::Withdrawn { segment } => {
+                self.utterances.remove(&(party, segment));
+                None
+            }
+            Heard::Gap(gap) => {
+                metrics::transcript_gap(cause_name(gap.cause).to_owned());
+                tracing::warn!(call = %self.id, ?party, cause = cause_name(gap.cause), "the transcript has a hole");
+                None
+            }
+            Heard::Started { .. } => None,
+        }
+    }
+
+    /// A partial and its final share a number; the numbers run over all speakers.
+    fn utterance(&mut self, party: Party, segment: u64) -> UtteranceId {
+        *self.utterances.entry((party, segment)).or_insert_with(|| {
+            let id = UtteranceId(self.utterance_next);
+            self.utterance_next += 1;
+            id
+        })
+    }
+
+    /// Ends a leg on every plane.
+    pub(super) fn drop_leg(&mut self, attempt: AttemptId) {
+        if let Some(leg) = self.legs.remove(attempt) {
+            self.media.close(leg.media.leg);
+        }
+    }
+}
+
+/// Who speaks on a party's leg.
+pub(super) fn speaker(party: Party) -> Speaker {
+    match party {
+        Party::Caller => Speaker::Caller,
+        Party::Bot => Speaker::Bot,
+        Party::Agent => Speaker::Agent,
+    }
+}
+
+fn cause_name(cause: GapCause) -> &'static str {
+    match cause {
+        GapCause::Overload => "overload",
+        GapCause::AudioLost => "audio_lost",
+        GapCause::FramesDropped => "frames_dropped",
+        GapCause::EngineFailed => "engine_failed",
+        GapCause::Stopped => "stopped",
+    }
+}

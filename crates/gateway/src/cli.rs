@@ -1,0 +1,83 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Segue hands a call from a voice bot to the right human: briefed first, without a word repeated.
+#[derive(Debug, Parser)]
+#[command(name = "segue", version, about, long_about = None)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the gateway until it is told to stop: SIGTERM lets calls end, SIGINT ends them.
+    Serve(ConfigArgs),
+    /// Checks the configuration and says everything that is wrong with it, and what to do.
+    Check(ConfigArgs),
+    /// Hands one whole call over on this machine, with real SIP and sound, and shows how it went.
+    Demo(DemoArgs),
+    /// Speech models: what there is, what is here, and getting one.
+    Models(ModelsArgs),
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, short, default_value = "config/segue.toml", env = "SEGUE_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+/// How to run the demo.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder that each party's recording is written to.
+    #[arg(long, default_value = "run/demo")]
+    pub(crate) out: PathBuf,
+    /// Where the demo model lies.
+    #[arg(long, default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// What the caller says to the bot, instead of the usual words. The demo model knows a few hundred words.
+    #[arg(long)]
+    pub(crate) say: Vec<String>,
+    /// Show what the gateway logs as well.
+    #[arg(long)]
+    pub(crate) log: bool,
+}
+
+/// What to do with models.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// Where the models and their manifest lie.
+    #[arg(long, default_value = "models", global = true)]
+    pub(crate) models: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+/// What can be done with models.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Shows every model of the manifest and whether it is here.
+    List,
+    /// Downloads a model, checks it, and puts it in place.
+    Fetch {
+        /// Its name.
+        name: String,
+        /// Take it from here instead of its publisher, such as a mirror in your own network.
+        #[arg(long)]
+        mirror: Option<String>,
+    },
+    /// Checks the models that are here against their SHA-256.
+    Verify {
+        /// Its name; without it, every model that is here.
+        name: Option<String>,
+    },
+}

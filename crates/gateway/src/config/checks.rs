@@ -1,0 +1,173 @@
+//! What a type cannot say about the configuration: values that contradict each other, and things not meant.
+
+use std::collections::BTreeSet;
+
+use segue_acd::AcdConfig;
+use segue_sip::IpNet;
+
+use super::{
+    RecognitionEngine, Settings,
+    document::{Document, Problem},
+};
+
+/// Checks `segue.toml`.
+pub(super) fn check(
+    document: &Document,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    check_sip(document, settings, problems);
+    check_media(document, settings, problems);
+    check_api(document, settings, problems);
+    if let Err(found) = settings.call.check() {
+        problems.extend(found.iter().map(|error| {
+            let text = error.to_string();
+            document.complain("call", text, "the value is in [call.times], [call.limits] or [call.speech]")
+        }));
+    }
+    let advertised =
+        [("sip.advertised", &settings.sip.advertised), ("media.advertised", &settings.media.advertised)];
+    for (key, address) in advertised {
+        if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
+            problems.push(document.complain(
+                key,
+                "is no IP address",
+                "write an address such as \"203.0.113.7\"",
+            ));
+        }
+    }
+    if settings.recognition.engine == RecognitionEngine::None {
+        warnings.push(document.complain(
+            "recognition.engine",
+            "no transcription: spoken requests for a human are not heard; key 0 and the bot's own handoffs work",
+            "set engine = \"whisper\" and run `segue models fetch`",
+        ));
+    }
+}
+
+fn check_sip(document: &Document, settings: &Settings, problems: &mut Vec<Problem>) {
+    let sip = &settings.sip;
+    if sip.udp.is_empty() && sip.tcp.is_empty() {
+        problems.push(document.complain(
+            "sip.udp",
+            "nothing to listen on",
+            "name an address in sip.udp or sip.tcp",
+        ));
+    }
+    for (at, trunk) in sip.trunks.iter().enumerate() {
+        for source in &trunk.sources {
+            if let Err(error) = source.parse::<IpNet>() {
+                problems.push(document.complain(&format!("sip.trunks[{at}].sources"), error.to_string(), ""));
+            }
+        }
+        if trunk.sources.is_empty() {
+            problems.push(document.complain(
+                &format!("sip.trunks[{at}]"),
+                "the trunk has no sources, so nothing can come from it",
+                "name its networks, or make it a [[sip.users]] that proves itself by digest",
+            ));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (at, user) in sip.users.iter().enumerate() {
+        let key = format!("sip.users[{at}]");
+        if user.user.is_empty() || user.password.is_empty() {
+            problems.push(document.complain(&key, "has no user or no password", "fill in both"));
+        }
+        if !names.insert(&user.user) {
+            problems.push(document.complain(
+                &key,
+                "the user is named twice",
+                "give one of them another name",
+            ));
+        }
+    }
+    if !settings.bot.uri.starts_with("sip:") {
+        problems.push(document.complain(
+            "bot.uri",
+            "is no SIP URI",
+            "write one such as \"sip:bot@127.0.0.1:5070\"",
+        ));
+    }
+}
+
+fn check_media(document: &Document, settings: &Settings, problems: &mut Vec<Problem>) {
+    let media = &settings.media;
+    let ports = u32::from(media.port_last.saturating_sub(media.port_first));
+    // Caller, bot and agent take two ports each.
+    let needed = 6 * u32::try_from(settings.sip.limits.calls_max).unwrap_or(u32::MAX / 6);
+    if media.port_first < 1_024 || media.port_last <= media.port_first {
+        problems.push(document.complain(
+            "media.port_first",
+            "the range of ports is empty or reserved",
+            "20000 to 29999 is usual",
+        ));
+    } else if ports + 1 < needed {
+        problems.push(document.complain(
+            "media.port_last",
+            format!(
+                "{} ports are too few for sip.limits.calls_max = {}",
+                ports + 1,
+                settings.sip.limits.calls_max
+            ),
+            format!("a call takes 6 ports: widen the range to {needed} ports or lower calls_max"),
+        ));
+    }
+}
+
+fn check_api(document: &Document, settings: &Settings, problems: &mut Vec<Problem>) {
+    let api = &settings.api;
+    if api.keys.is_empty() && !api.bind.ip().is_loopback() {
+        problems.push(document.complain(
+            "api.bind",
+            "anybody on the network could use the API: it has no keys",
+            "add [[api.keys]], or bind to 127.0.0.1",
+        ));
+    }
+    for (at, key) in api.keys.iter().enumerate() {
+        let digits = key.sha256.len() == 64 && key.sha256.chars().all(|c| c.is_ascii_hexdigit());
+        if !digits {
+            problems.push(document.complain(
+                &format!("api.keys[{at}].sha256"),
+                "is no SHA-256",
+                "write the 64 digits that `printf %s KEY | sha256sum` prints",
+            ));
+        }
+    }
+}
+
+/// Checks `agents.toml` against itself and against the phones and queues of `segue.toml`.
+pub(super) fn check_people(
+    document: &Document,
+    settings: &Settings,
+    people: &AcdConfig,
+    problems: &mut Vec<Problem>,
+) {
+    if let Err(found) = people.check() {
+        problems.extend(found.0.iter().map(|problem| document.complain("agents", problem.to_string(), "")));
+    }
+    let phones: BTreeSet<&str> = settings.sip.users.iter().map(|user| user.user.as_str()).collect();
+    for (at, agent) in people.agents.iter().enumerate() {
+        if let Some(user) = agent.user.as_deref().filter(|user| !phones.contains(user)) {
+            problems.push(document.complain(
+                &format!("agents[{at}].user"),
+                format!("the phone `{user}` may not register"),
+                "add it to [[sip.users]] in segue.toml with a password",
+            ));
+        }
+    }
+    let queues: BTreeSet<_> = people.queues.iter().map(|queue| &queue.id).collect();
+    let routes = &settings.call.routes;
+    let named =
+        std::iter::once(&routes.default_queue).chain(routes.reasons.values()).chain(routes.keywords.values());
+    for queue in named.collect::<BTreeSet<_>>() {
+        if !queues.contains(queue) {
+            problems.push(document.complain(
+                "queues",
+                format!("there is no queue `{queue}`, but [call.routes] in segue.toml sends calls there"),
+                "add it under [[queues]], or route elsewhere",
+            ));
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The gateway put together: it opens every part in order, gives each caller a call task, and takes all down again.
+//!
+//! Ownership: the gateway owns the parts' tasks and every call task; a call task owns its legs. A panic in one call
+//! is that call's end: it is counted, its legs are closed by their owners' drop, and the others go on.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use anyhow::Context;
+use segue_acd::{Distributor, QueueId, TicketId};
+use segue_api::{Board, Feed};
+use segue_call::{Event, Policy};
+use segue_sip::{IncomingCall, Refusal, Sip, SipEvent};
+use segue_speech::Flite;
+use segue_store::{PolicyText, Store, StoreConfig};
+use segue_trigger::RuleSet;
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    call::{Calls, Followed, Parts},
+    clock::Clock,
+    config::Config,
+    distribution::{Distribution, Request},
+    media::MediaPlane,
+    metrics, recognition, signalling,
+    voice::{Voice, VoiceError},
+};
+
+/// What a caller who comes while the gateway goes down is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// How long calls may take for their last words.
+const LAST_WORDS: Duration = Duration::from_secs(15);
+/// How long parts may take to end by themselves.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// What reaches the gateway's own loop.
+pub(crate) enum Knock {
+    /// From the SIP part.
+    Sip(SipEvent),
+    /// A call is over.
+    CallOver,
+    /// Stop: let calls end by themselves for a while.
+    Drain,
+    /// Stop at once.
+    Stop,
+}
+
+/// A gateway that runs.
+pub(crate) struct Gateway {
+    parts: Arc<Parts>,
+    calls: Arc<Calls>,
+    call_tasks: JoinSet<()>,
+    part_tasks: JoinSet<()>,
+    sip_tasks: JoinSet<()>,
+    cancel: CancellationToken,
+    voice_thread: JoinHandle<()>,
+    knocks: mpsc::Receiver<Knock>,
+    door: mpsc::Sender<Knock>,
+    tickets: AtomicU64,
+    draining: Arc<AtomicBool>,
+}
+
+impl Gateway {
+    /// Opens every part: store, media, voice, recognition, distributor, signalling. The door opens last.
+    ///
+    /// # Errors
+    /// The first part that cannot be opened, and what to do.
+    pub(crate) async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let settings = config.settings;
+        let mut part_tasks = JoinSet::new();
+        if let Some(folder) = settings.store.path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("store.path: {}", folder.display()))?;
+        }
+        let (store, writer) = Store::open(&settings.store.path, StoreConfig::default()).await?;
+        part_tasks.spawn(writer.run());
+        let media = MediaPlane::start(&settings.media, &segue_media::EngineConfig::default(), clock)
+            .context("the media threads cannot start")?;
+        let flite: Arc<dyn segue_speech::Synthesizer> = Arc::new(Flite);
+        let (voice, voice_thread) =
+            Voice::start(flite, &settings.synthesis).context("the voice cannot start")?;
+        let speech = recognition::start(&settings.recognition, clock)?;
+        let agents = config.people.agents.iter().map(|agent| (agent.id.clone(), agent.clone())).collect();
+        let policy = Arc::new(settings.call.clone());
+        let rules = Arc::new(RuleSet::new(&config.rules)?);
+        let policy_text = PolicyText::new(&Followed { policy: &policy, rules: &config.rules })?;
+        render_mandatory(&voice, &policy, config.people.queues.iter().map(|queue| &queue.id)).await?;
+        let (distribution, task) = Distribution::new(Distributor::new(config.people)?, clock);
+        part_tasks.spawn(task);
+        let cancel = CancellationToken::new();
+        let (sip, driver, events) = Sip::bind(signalling::config(&settings)?, cancel.clone()).await?;
+        let mut sip_tasks = JoinSet::new();
+        sip_tasks.spawn(driver.run());
+        let (door, knocks) = mpsc::channel(256);
+        part_tasks.spawn(forward(events, door.clone()));
+        let feed = Feed::new(clock.now(), settings.api.events_kept);
+        let parts = Parts {
+            clock,
+            settings,
+            policy,
+            rules,
+            policy_text,
+            agents,
+            sip,
+            media,
+            voice,
+            speech,
+            distribution,
+            store,
+            board: Board::default(),
+            feed,
+        };
+        Ok(Self {
+            parts: Arc::new(parts),
+            calls: Arc::new(Calls::default()),
+            call_tasks: JoinSet::new(),
+            part_tasks,
+            sip_tasks,
+            cancel,
+            voice_thread,
+            knocks,
+            door,
+            tickets: AtomicU64::new(1),
+            draining: Arc::new(AtomicBool::new(false)),
+        })
+    }
+
+    /// The parts, for the API and the demo.
+    pub(crate) fn parts(&self) -> Arc<Parts> {
+        Arc::clone(&self.parts)
+    }
+
+    /// The live calls, for the API.
+    pub(crate) fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.calls)
+    }
+
+    /// True once the gateway takes no calls any more.
+    pub(crate) fn draining(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.draining)
+    }
+
+    /// Where to knock.
+    pub(crate) fn door(&self) -> mpsc::Sender<Knock> {
+        self.door.clone()
+    }
+
+    /// Takes calls until it is told to stop, then takes everything down.
+    ///
+    /// # Errors
+    /// Something was left over, which is a bug of ours.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let mut stop_at: Option<Duration> = None;
+        loop {
+            let deadline = stop_at.unwrap_or(self.parts.clock.now() + Duration::from_secs(3_600));
+            let knock = tokio::time::timeout_at(self.parts.clock.instant(deadline), self.knocks.recv()).await;
+            match knock {
+                Ok(Some(Knock::Sip(event))) => self.signalled(event).await,
+                Ok(Some(Knock::CallOver)) => {}
+                Ok(Some(Knock::Drain)) if stop_at.is_none() => {
+                    let grace = Duration::from_secs(self.parts.settings.shutdown.grace_s);
+                    tracing::info!(calls = self.calls.len(), grace_s = grace.as_secs(), "draining");
+                    self.draining.store(true, Ordering::Relaxed);
+                    stop_at = Some(self.parts.clock.now() + grace);
+                }
+                Ok(Some(Knock::Drain | Knock::Stop)) => {
+                    return self.take_down(true).await;
+                }
+                Ok(None) => return self.take_down(false).await,
+                Err(_elapsed) if stop_at.is_some() => return self.take_down(false).await,
+                Err(_elapsed) => {}
+            }
+            self.reap();
+            metrics::population(self.calls.len(), self.parts.media.legs());
+            if stop_at.is_some() && self.calls.len() == 0 {
+                return self.take_down(false).await;
+            }
+        }
+    }
+
+    async fn signalled(&mut self, event: SipEvent) {
+        match event {
+            SipEvent::Incoming(incoming) => self.admit(incoming).await,
+            SipEvent::Registered { user, .. } => {
+                self.parts.distribution.tell(Request::Phone(user, true)).await;
+            }
+            SipEvent::Unregistered { user, .. } => {
+                self.parts.distribution.tell(Request::Phone(user, false)).await;
+            }
+        }
+    }
+
+    async fn admit(&mut self, incoming: Box<IncomingCall>) {
+        if self.draining.load(Ordering::Relaxed) {
+            incoming.refuse(Refusal::Unavailable { retry_after: RETRY_AFTER }).await;
+            return;
+        }
+        let tickets = self.parts.policy.limits.tickets();
+        let first_ticket = TicketId(self.tickets.fetch_add(tickets, Ordering::Relaxed));
+        match self.calls.begin(&self.parts, incoming, first_ticket) {
+            Ok(task) => {
+                let door = self.door.clone();
+                self.call_tasks.spawn(async move {
+                    task.await;
+                    // A full door means that the loop is awake anyway.
+                    drop(door.try_send(Knock::CallOver));
+                });
+            }
+            Err((incoming, error)) => {
+                tracing::error!(%error, "a call cannot be taken");
+                incoming.refuse(Refusal::Unavailable { retry_after: RETRY_AFTER }).await;
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Some(ended) = self.call_tasks.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a call ended by a bug of ours");
+            }
+        }
+    }
+
+    /// Ends calls, then parts, from the edge inwards: nothing is asked of a part that is gone.
+    async fn take_down(mut self, at_once: bool) -> anyhow::Result<()> {
+        self.draining.store(true, Ordering::Relaxed);
+        tracing::info!(calls = self.calls.len(), at_once, "stopping");
+        self.calls.tell_all(&Event::Shutdown);
+        if at_once {
+            self.calls.tell_all(&Event::Shutdown);
+        }
+        let last_words = async { while self.call_tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
+            tracing::error!("calls did not end in time and are cut off");
+            self.call_tasks.abort_all();
+            while self.call_tasks.join_next().await.is_some() {}
+        }
+        let dialogs = self.parts.sip.counts().dialogs;
+        let tickets = self.parts.distribution.ask(Request::Tickets).await.unwrap_or_default();
+        self.cancel.cancel();
+        let sip_end = async { while self.sip_tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(ENDING, sip_end).await.is_err() {
+            tracing::warn!("signalling did not end in time");
+        }
+        self.parts.feed.close();
+        if let Err(error) = self.parts.store.close().await {
+            tracing::error!(%error, "the store did not close well");
+        }
+        self.part_tasks.shutdown().await;
+        let legs_left = self.parts.media.legs();
+        self.parts.media.finish();
+        self.parts.voice.finish();
+        if self.voice_thread.join().is_err() {
+            tracing::error!("the voice panicked");
+        }
+        tracing::info!(dialogs, legs = legs_left, tickets, "stopped");
+        Ok(())
+    }
+}
+
+async fn forward(mut events: mpsc::Receiver<SipEvent>, door: mpsc::Sender<Knock>) {
+    while let Some(event) = events.recv().await {
+        if door.send(Knock::Sip(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Renders what must be said without delay, before the first caller comes.
+async fn render_mandatory<'a>(
+    voice: &Voice,
+    policy: &Policy,
+    queues: impl Iterator<Item = &'a QueueId> + Clone,
+) -> anyhow::Result<()> {
+    let details = policy.speech.ask_for_details;
+    let prompts: Vec<_> =
+        policy.speech.prompts.values().flat_map(|words| words.mandatory(queues.clone(), details)).collect();
+    let count = prompts.len();
+    let (done, mut rendered) = mpsc::channel(count.max(1));
+    for prompt in prompts {
+        let text = prompt.text.clone();
+        let done = done.clone();
+        let tell = move |sound: Result<_, VoiceError>| {
+            drop(done.try_send(sound.map(|_| ()).map_err(|error| (text, error))));
+        };
+        voice.say(prompt, Box::new(tell));
+    }
+    drop(done);
+    while let Some(outcome) = rendered.recv().await {
+        outcome
+            .map_err(|(text, error)| anyhow::anyhow!("the prompt \"{text}\" cannot be spoken: {error}"))?;
+    }
+    tracing::debug!(count, "prompts are rendered");
+    Ok(())
+}

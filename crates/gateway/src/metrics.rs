@@ -1,0 +1,94 @@
+//! What is counted and measured, in Prometheus' words. Names are listed in `describe`.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of time histograms, in seconds.
+const SECONDS: &[f64] =
+    &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// Starts the recorder of this process.
+///
+/// # Errors
+/// There is one already.
+pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().set_buckets(SECONDS)?.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_gauge!("segue_calls", "Calls at this moment.");
+    describe_gauge!("segue_legs", "Media legs at this moment.");
+    describe_counter!("segue_calls_total", "Calls that came in, by outcome.");
+    describe_counter!("segue_handoffs_total", "Handoffs that ended, by state and reason.");
+    describe_counter!("segue_fills_total", "Times the watchdog filled an ear that would have heard silence.");
+    describe_counter!("segue_log_lines_lost_total", "Lines that the store refused; the call went on.");
+    describe_counter!("segue_news_lost_total", "News that a call could not take.");
+    describe_counter!("segue_transcript_gaps_total", "Holes in transcripts, by cause.");
+    describe_histogram!(
+        "segue_dead_air_seconds",
+        Unit::Seconds,
+        "Longest silence sent to a caller between request and bridge."
+    );
+    describe_histogram!("segue_announce_seconds", Unit::Seconds, "Request to announcement.");
+    describe_histogram!("segue_bridge_seconds", Unit::Seconds, "Request to bridge.");
+    describe_histogram!("segue_accept_seconds", Unit::Seconds, "Agent's answer to bridge.");
+}
+
+/// The calls and legs at this moment.
+pub(crate) fn population(calls: usize, legs: usize) {
+    gauge!("segue_calls").set(calls as f64);
+    gauge!("segue_legs").set(legs as f64);
+}
+
+/// A call ended.
+pub(crate) fn call_ended(by: &'static str) {
+    counter!("segue_calls_total", "ended_by" => by).increment(1);
+}
+
+/// A handoff ended.
+pub(crate) fn handoff_ended(state: &'static str, reason: String) {
+    counter!("segue_handoffs_total", "state" => state, "reason" => reason).increment(1);
+}
+
+/// The watchdog filled an ear.
+pub(crate) fn filled() {
+    counter!("segue_fills_total").increment(1);
+}
+
+/// The store refused a line.
+pub(crate) fn log_line_lost() {
+    counter!("segue_log_lines_lost_total").increment(1);
+}
+
+/// A call could not take a piece of news.
+pub(crate) fn news_lost() {
+    counter!("segue_news_lost_total").increment(1);
+}
+
+/// A hole in a transcript.
+pub(crate) fn transcript_gap(cause: String) {
+    counter!("segue_transcript_gaps_total", "cause" => cause).increment(1);
+}
+
+/// The longest silence sent to a caller between request and bridge.
+pub(crate) fn dead_air(longest: Duration) {
+    histogram!("segue_dead_air_seconds").record(longest.as_secs_f64());
+}
+
+/// How long the steps of a handoff took, where they were reached.
+pub(crate) fn handoff_times(announce: Option<Duration>, bridge: Option<Duration>, accept: Option<Duration>) {
+    let times = [
+        ("segue_announce_seconds", announce),
+        ("segue_bridge_seconds", bridge),
+        ("segue_accept_seconds", accept),
+    ];
+    for (name, time) in times {
+        if let Some(time) = time {
+            histogram!(name).record(time.as_secs_f64());
+        }
+    }
+}

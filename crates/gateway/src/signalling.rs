@@ -1,0 +1,46 @@
+//! Turns the configuration into what the SIP part wants.
+
+use anyhow::Context;
+use segue_sip::{Secret, SipConfig, SipLimits, Trunk, UserCredential};
+
+use crate::config::Settings;
+
+/// The SIP part's configuration.
+///
+/// # Errors
+/// An address that cannot be read; `segue check` says which.
+pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
+    let sip = &settings.sip;
+    let mut trunks = Vec::with_capacity(sip.trunks.len());
+    for trunk in &sip.trunks {
+        let sources: Result<Vec<_>, _> = trunk.sources.iter().map(|source| source.parse()).collect();
+        trunks.push(Trunk { name: trunk.name.clone(), sources: sources?, credentials: None });
+    }
+    let users = sip
+        .users
+        .iter()
+        .map(|user| UserCredential {
+            user: user.user.clone(),
+            secret: Secret::Password(user.password.clone()),
+        })
+        .collect();
+    let advertised = match sip.advertised.as_str() {
+        "" => None,
+        address => Some(address.parse().context("sip.advertised")?),
+    };
+    Ok(SipConfig {
+        udp: sip.udp.clone(),
+        tcp: sip.tcp.clone(),
+        advertised,
+        realm: sip.realm.clone(),
+        users,
+        trunks,
+        limits: SipLimits {
+            calls_max: sip.limits.calls_max,
+            calls_per_second: sip.limits.calls_per_second,
+            per_source_per_second: sip.limits.source_per_second,
+            ..SipLimits::default()
+        },
+        ..SipConfig::default()
+    })
+}
