@@ -51,13 +51,15 @@ struct NoiseFloor {
     blocks: VecDeque<f32>,
     softest: Option<f32>,
     frames: usize,
-    smooth: f32,
+    smooth: Option<f32>,
 }
 
 impl NoiseFloor {
     fn stands_out(&mut self, power: f32) -> bool {
-        self.smooth += (power - self.smooth) / 3.0;
-        self.softest = Some(self.softest.map_or(self.smooth, |softest| softest.min(self.smooth)));
+        let smooth = self.smooth.get_or_insert(power);
+        *smooth += (power - *smooth) / 3.0;
+        let smooth = *smooth;
+        self.softest = Some(self.softest.map_or(smooth, |softest| softest.min(smooth)));
         self.frames += 1;
         if self.frames == BLOCK_FRAMES {
             self.frames = 0;
@@ -67,7 +69,7 @@ impl NoiseFloor {
             }
         }
         let floor = self.blocks.iter().copied().fold(f32::INFINITY, f32::min);
-        self.blocks.len() < BLOCKS_MIN || self.smooth > floor * MARGIN
+        self.blocks.len() < BLOCKS_MIN || smooth > floor * MARGIN
     }
 }
 
