@@ -21,13 +21,17 @@ impl Noise {
     }
 
     fn fill(&mut self, codec: Codec, frame: &mut Frame) {
+        let table = match codec {
+            Codec::Pcmu => &PCMU,
+            Codec::Pcma => &PCMA,
+        };
         for four in frame.chunks_mut(4) {
             let bits = self.random.bits().to_le_bytes();
             for (byte, pair) in four.iter_mut().zip(bits.chunks_exact(2)) {
                 let white = pair.iter().map(|&part| i32::from(part as i8)).sum::<i32>();
                 let sample = (white + self.before) * LOUDNESS / 1024;
                 self.before = white;
-                *byte = codec.encode(sample as i16);
+                *byte = table.get((sample + SOFTEST) as usize).copied().unwrap_or(codec.silence());
             }
         }
     }
@@ -35,6 +39,23 @@ impl Noise {
 
 /// Brings two sums of two bytes (root mean square 147.8) to the level, steps of the codecs included.
 const LOUDNESS: i32 = 178;
+/// No sample of the noise is further from zero: 2 · 2 · 128 · 178 / 1024 is 89.
+const SOFTEST: i32 = 96;
+
+/// The noise's own part of the codecs: samples from −96 on, encoded.
+static PCMU: [u8; 192] = encoded(Codec::Pcmu);
+static PCMA: [u8; 192] = encoded(Codec::Pcma);
+
+#[expect(clippy::indexing_slicing, reason = "the loop ends with the table")]
+const fn encoded(codec: Codec) -> [u8; 192] {
+    let mut table = [0; 192];
+    let mut place = 0;
+    while place < 192 {
+        table[place] = codec.encode(place as i16 - SOFTEST as i16);
+        place += 1;
+    }
+    table
+}
 
 #[cfg(test)]
 mod tests {
