@@ -24,6 +24,11 @@ pub struct ApiConfig {
     pub desk_wait_max: Duration,
     /// How long a request may take from its head to its answer, body included; later gets 408.
     pub request_wait_max: Duration,
+    /// Connections, at most; one more waits until another ends.
+    pub connections_max: usize,
+    /// How long a connection may take to send the head of a request, the first or a later one; a slower or idle one
+    /// is closed.
+    pub head_wait_max: Duration,
     /// WebSocket subscribers, at most; one more gets 503.
     pub sockets_max: usize,
     /// How often a subscriber is pinged; one that misses two pings in a row is dropped.
@@ -47,6 +52,8 @@ impl Default for ApiConfig {
             page_max: 200,
             desk_wait_max: Duration::from_secs(5),
             request_wait_max: Duration::from_secs(15),
+            connections_max: 512,
+            head_wait_max: Duration::from_secs(10),
             sockets_max: 64,
             socket_ping: Duration::from_secs(20),
             socket_send_wait_max: Duration::from_secs(5),

@@ -17,6 +17,7 @@ mod openapi;
 mod picture;
 mod problem;
 mod routes;
+mod serve;
 mod snapshot;
 mod wire;
 
@@ -27,6 +28,7 @@ pub use feed::{Feed, FeedItem, Gap, News};
 pub use openapi::document;
 pub use problem::Problem;
 pub use routes::{paths, router};
+pub use serve::serve;
 pub use snapshot::{
     AgentSnapshot, CallEnd, CallOutline, CallSnapshot, HandoffSnapshot, LegSnapshot, QueueSnapshot,
 };

@@ -8,34 +8,14 @@ use axum::{
 };
 use segue_acd::AgentId;
 use segue_call::CallId;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::Shared;
 use crate::{
     desk::{CallFound, CallQuery},
     extract::Query,
     problem::{Problem, ProblemBody},
-    wire,
+    wire::{self, CallsQuery},
 };
-
-/// Which calls to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CallsQuery {
-    /// Only calls that live, or only calls that have ended.
-    state: Option<wire::StateFilter>,
-    /// Only calls whose last handoff is in this state.
-    handoff_state: Option<wire::HandoffState>,
-    /// Only calls of this agent.
-    agent: Option<String>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
-    /// How many calls; the server's own default and limit are 50 and 200 unless configured otherwise.
-    #[param(minimum = 1)]
-    limit: Option<u32>,
-}
 
 /// Lists calls, live and ended, newest first.
 #[utoipa::path(get, path = "/v1/calls", tag = "calls", params(CallsQuery), responses(

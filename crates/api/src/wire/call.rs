@@ -1,14 +1,32 @@
 //! Calls on the wire.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     handoff::Handoff,
     time,
-    words::{EndedBy, HandoffState, Party, Phase, Speaker},
+    words::{EndedBy, HandoffState, Party, Phase, Speaker, StateFilter},
 };
 use crate::snapshot::{CallOutline, CallSnapshot, LegSnapshot};
+
+/// Which calls to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CallsQuery {
+    /// Only calls that live, or only calls that have ended.
+    pub(crate) state: Option<StateFilter>,
+    /// Only calls whose last handoff is in this state.
+    pub(crate) handoff_state: Option<HandoffState>,
+    /// Only calls of this agent.
+    pub(crate) agent: Option<String>,
+    /// The `next` of the page before.
+    pub(crate) cursor: Option<String>,
+    /// How many calls; the server's own default and limit are 50 and 200 unless configured otherwise.
+    #[param(minimum = 1)]
+    pub(crate) limit: Option<u32>,
+}
 
 /// One call in a few words.
 #[derive(Debug, Serialize, ToSchema)]

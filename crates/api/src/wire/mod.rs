@@ -11,7 +11,7 @@ mod words;
 
 use std::time::Duration;
 
-pub(crate) use call::{CallPage, CallWhole};
+pub(crate) use call::{CallPage, CallWhole, CallsQuery};
 pub(crate) use event::{CloudEvent, event_text, stream_text};
 pub(crate) use handoff::{Handoff, HandoffOrder};
 pub(crate) use people::{Agent, AgentList, Presence, PresenceOrder, QueueList};
