@@ -1,6 +1,18 @@
 //! What a promise costs alone and in company, and how many events a second the log takes.
 
-use std::time::Duration;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a benchmark that meets what it does not expect says nothing"
+)]
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use segue_call::{CallId, Event};
@@ -11,7 +23,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 struct Bed {
     runtime: Runtime,
     store: Store,
-    next: u64,
+    next: AtomicU64,
     _tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
@@ -26,13 +38,12 @@ impl Bed {
         let (store, writer) = runtime.block_on(open).unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn_on(writer.run(), runtime.handle());
-        Self { runtime, store, next: 0, _tasks: tasks, _folder: folder }
+        Self { runtime, store, next: AtomicU64::new(0), _tasks: tasks, _folder: folder }
     }
 
-    fn lines(&mut self, count: u64) -> Vec<LogLine> {
-        let first = self.next;
-        self.next += count;
-        (first..self.next).map(line).collect()
+    fn lines(&self, count: u64) -> Vec<LogLine> {
+        let first = self.next.fetch_add(count, Relaxed);
+        (first..first + count).map(line).collect()
     }
 }
 
@@ -53,7 +64,7 @@ fn line(number: u64) -> LogLine {
 }
 
 fn commits(criterion: &mut Criterion) {
-    let mut bed = Bed::new();
+    let bed = Bed::new();
     let mut group = criterion.benchmark_group("store");
     group.sample_size(10).measurement_time(Duration::from_secs(4));
     for together in [1, 16, 256] {

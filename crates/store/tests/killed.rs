@@ -1,6 +1,14 @@
 //! The writer is killed with SIGKILL in the middle of its work, again and again: no promise it told of is lost, and
 //! what is there has no holes. The program starts itself as the writer that is killed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets what it does not expect has failed"
+)]
 #![expect(
     clippy::print_stdout,
     reason = "the child tells its promises on its standard output, the test its result"

@@ -1,6 +1,15 @@
 //! A real call, driven and logged as the gateway does it, replays from the log with the same decisions; with other
 //! rules, or after the log was tampered with, the first difference is found where it begins.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets what it does not expect has failed"
+)]
+
 use std::{sync::Arc, time::Duration};
 
 use segue_acd::{AgentId, Language, Notice, ReservationId, TicketId, WaitEstimate};
