@@ -45,7 +45,7 @@ pub struct EngineConfig {
 }
 
 impl Default for EngineConfig {
-    /// The product's defaults. Renders the hold music, which takes some tens of milliseconds: make one and
+    /// The product's defaults. Renders the hold music, which takes about 0.1 s: make one and
     /// clone it.
     fn default() -> Self {
         Self {
