@@ -95,7 +95,7 @@ impl CallTask {
             }
             LegEvent::HandoffRequested { refer_to, headers } => {
                 let party = self.legs.get_mut(attempt)?.party;
-                let declared = segue_bot::plain_sip::referred(&refer_to, &headers);
+                let declared = segue_bot::declared_by_refer(&refer_to, &headers);
                 (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
             }
             LegEvent::Key(key) => Some(Event::Key { attempt, key }),
@@ -117,7 +117,7 @@ impl CallTask {
     }
 
     fn declared(&self, headers: &Headers) -> Option<Declared> {
-        segue_bot::plain_sip::hung_up(headers).map(|declared| self.declaration(declared))
+        segue_bot::declared_by_bye(headers).map(|declared| self.declaration(declared))
     }
 
     /// What the bot declared, in the call's words.
