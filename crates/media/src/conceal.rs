@@ -24,6 +24,8 @@ const HISTORY: usize = 3 * FRAME;
 const LAG_MIN: usize = 40;
 /// 50 Hz.
 const LAG_MAX: usize = 160;
+/// Sound that is less like itself than this has no pitch; a short period of it would buzz.
+const VOICED: f32 = 0.5;
 /// Sound is kept up for 10 ms, then dies away until 60 ms.
 const KEPT: usize = 80;
 const FADED: usize = 480;
@@ -114,7 +116,10 @@ impl Concealment {
 fn best_lag(past: &[i16; HISTORY]) -> usize {
     let Some(recent) = past.last_chunk::<FRAME>() else { return LAG_MIN };
     let scores = (LAG_MIN..=LAG_MAX).map(|lag| (likeness(recent, past, lag), lag));
-    scores.fold((f32::MIN, LAG_MIN), |best, next| if next.0 > best.0 { next } else { best }).1
+    let (score, lag) =
+        scores.fold((f32::MIN, LAG_MIN), |best, next| if next.0 > best.0 { next } else { best });
+    let strength = recent.iter().map(|&sample| f32::from(sample).powi(2)).sum::<f32>().sqrt();
+    if score < VOICED * strength { LAG_MAX } else { lag }
 }
 
 /// Normalised correlation of the last 20 ms with those `lag` samples earlier; negative means unlike.
@@ -172,6 +177,26 @@ mod tests {
             let noise = level::dbov(&error[gap]);
             assert!(noise < -35.0, "{hertz} Hz: error at {noise} dBov");
         }
+    }
+
+    #[test]
+    fn a_lost_frame_of_noise_does_not_become_a_buzz() {
+        let mut random = crate::random::Random::new(3);
+        let noise: Vec<i16> = (0..FRAME * 200).map(|_| (random.half() as i16) / 8).collect();
+        let lost: Vec<usize> = (5..195).step_by(10).collect();
+        let out = heard(&noise, &lost);
+        let mut buzzing = 0;
+        for frame in lost.iter().map(|&n| &out[n * FRAME..(n + 1) * FRAME]) {
+            let alike = (LAG_MIN..80).any(|lag| {
+                let (early, late) = (&frame[..80], &frame[lag..lag + 80]);
+                let product = |a: &[i16], b: &[i16]| -> f64 {
+                    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+                };
+                product(early, late) / (product(early, early) * product(late, late)).sqrt() > 0.9
+            });
+            buzzing += u32::from(alike);
+        }
+        assert_eq!(buzzing, 0, "of {} lost frames", lost.len());
     }
 
     #[test]
