@@ -59,8 +59,7 @@ fn speaking(criterion: &mut Criterion) {
 }
 
 fn decoding(criterion: &mut Criterion) {
-    let catalogue =
-        ModelCatalogue::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models")).unwrap();
+    let catalogue = ModelCatalogue::load(&models()).unwrap();
     let clock: Clock = Arc::new(|| Duration::ZERO);
     let sound: Vec<i16> = {
         let narrow = Flite.speak(SENTENCE, VoiceStyle::PROMPT).unwrap();
@@ -86,6 +85,12 @@ fn decoding(criterion: &mut Criterion) {
             },
         );
     }
+}
+
+/// The folder of models: SEGUE_MODELS, or the repository's own.
+fn models() -> PathBuf {
+    let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    std::env::var_os("SEGUE_MODELS").map_or_else(own, PathBuf::from)
 }
 
 criterion_group!(benches, listening, speaking, decoding);
