@@ -24,10 +24,11 @@ impl Core {
         let revision = self.known.brief.as_ref().map_or(0, |brief| brief.revision).saturating_add(1);
         let sentiment = self.known.brief.as_ref().map_or(0.0, |brief| brief.sentiment);
         let points = self.priority(&reason, sentiment);
+        let said = self.known.transcript.for_brief();
         let mut input = BriefInput {
             handoff: number,
             revision,
-            transcript: self.known.transcript.finals(),
+            transcript: &said,
             reason: &reason,
             declared: self.known.declared.as_ref(),
             customer: &self.known.customer,
@@ -47,9 +48,10 @@ impl Core {
             (input.priority, input.priority_because) = (rescored.0, &rescored.1);
             brief = writer::write(&input);
         }
-        if self.known.transcript.dropped() > 0 {
-            let dropped = self.known.transcript.dropped();
-            brief.missing.push(format!("the first {dropped} utterances, dropped at the transcript's limit"));
+        let all = self.known.transcript.count();
+        let left_out = all.saturating_sub(u32::try_from(said.len()).unwrap_or(u32::MAX));
+        if left_out > 0 {
+            brief.missing.push(format!("{left_out} of {all} utterances, left out because there are so many"));
         }
         self.known.stale = false;
         let brief = Arc::new(brief);

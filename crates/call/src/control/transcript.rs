@@ -3,7 +3,7 @@
 //! Recognisers repeat themselves and overtake each other: a final is kept once, and a partial that comes after its
 //! final, or that hears less than the one before it, changes nothing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use segue_trigger::{Speaker, Stage, Utterance, UtteranceId};
 
@@ -78,6 +78,22 @@ impl Transcript {
         &self.finals
     }
 
+    /// What a brief is written from: everything, or at the limit the beginning, where callers say what they want,
+    /// and the end, where they say what became of it.
+    pub(crate) fn for_brief(&self) -> Cow<'_, [Utterance]> {
+        let most = self.limits.brief_utterances;
+        let (Some(first), Some(last)) = (
+            self.finals.get(..most / 4),
+            self.finals.len().checked_sub(most - most / 4).and_then(|from| self.finals.get(from..)),
+        ) else {
+            return Cow::Borrowed(&self.finals);
+        };
+        if self.finals.len() <= most {
+            return Cow::Borrowed(&self.finals);
+        }
+        Cow::Owned([first, last].concat())
+    }
+
     /// The utterances that still grow, in order.
     pub(crate) fn partials(&self) -> impl Iterator<Item = &Utterance> {
         self.partials.values()
@@ -149,6 +165,22 @@ mod tests {
         }
         assert_eq!((words.finals().len(), words.count(), words.dropped()), (2, 3, 1));
         assert_eq!(words.take(&mut said(1, "yes", Stage::Final, 9)), Kept::Not);
+    }
+
+    #[test]
+    fn a_brief_is_written_from_the_beginning_and_the_end() {
+        let limits = Limits { brief_utterances: 4, ..Limits::default() };
+        let check = |count: u32, expected: &[u32]| {
+            let mut words = Transcript::new(limits);
+            for id in 1..=count {
+                words.take(&mut said(id, "yes", Stage::Final, id.into()));
+            }
+            let taken: Vec<u32> = words.for_brief().iter().map(|said| said.id.0).collect();
+            assert_eq!(taken, expected, "of {count}");
+        };
+        check(0, &[]);
+        check(4, &[1, 2, 3, 4]);
+        check(9, &[1, 7, 8, 9]);
     }
 
     #[test]

@@ -128,6 +128,9 @@ pub struct Limits {
     pub partials: usize,
     /// Characters kept of one utterance. Default 2000. What is longer is cut.
     pub utterance_chars: usize,
+    /// Utterances that a brief is written from. Default 120, about ten minutes: writing takes longer with each. At
+    /// the limit the first quarter and the newest three are taken, and the brief says so.
+    pub brief_utterances: usize,
     /// Words of a whisper for a simple matter. Default 18, about seven seconds. The writer keeps to it.
     pub whisper_words: u32,
 }
@@ -152,6 +155,7 @@ impl Default for Limits {
             utterances: 2000,
             partials: 8,
             utterance_chars: 2000,
+            brief_utterances: 120,
             whisper_words: 18,
         }
     }
@@ -252,6 +256,7 @@ impl Policy {
             ("utterances", self.limits.utterances),
             ("partials", self.limits.partials),
             ("utterance_chars", self.limits.utterance_chars),
+            ("brief_utterances", self.limits.brief_utterances),
             ("whisper_words", self.limits.whisper_words as usize),
         ];
         let zero_limits = limits.into_iter().filter(|(_, limit)| *limit == 0);

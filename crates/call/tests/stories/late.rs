@@ -107,7 +107,7 @@ fn a_flood_of_words_is_kept_within_the_limit_and_says_so() {
     let view = story.call.view();
     assert_eq!((view.transcript.len(), view.transcript_dropped), (10, 40));
     let missing = &view.brief.expect("there is a brief").missing;
-    assert!(missing.iter().any(|line| line.contains("40 utterances")), "{missing:?}");
+    assert!(missing.iter().any(|line| line.contains("40 of 50 utterances")), "{missing:?}");
 }
 
 #[test]
