@@ -12,7 +12,7 @@ use std::{
 
 use segue_speech::{
     Clock, Heard, ModelCatalogue, Recognizer, Speech, SpeechConfig, StreamOptions, WhisperEngine,
-    WhisperOptions, pool::Frame, sound::linear,
+    WhisperOptions, pool::Frame,
 };
 use segue_trigger::{Speaker, Stage};
 
