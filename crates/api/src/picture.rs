@@ -179,24 +179,27 @@ impl CallSnapshot {
         self.last_state(handoff);
     }
 
-    /// Notes who is asked now. Whoever was asked before and is not any more has refused, unless they were bridged.
+    /// Notes who is asked now. Whoever was being asked and is not any more has refused, unless they were bridged; they
+    /// stay the one who was asked last until another is.
     fn asked(&mut self, handoff: u32, at: Duration, agent: Option<&AgentId>) {
         let record = &mut self.handoff(at, handoff).record;
-        let previous = record.agent.take_if(|previous| Some(&*previous) != agent);
-        if let Some(previous) = previous
-            && record.bridged.is_none()
+        if is_asking(record.state)
+            && let Some(previous) = record.agent.take_if(|previous| Some(&*previous) != agent)
         {
-            (record.brief_delivered, record.answered) = (None, None);
+            (record.brief_delivered, record.answered, record.accepted) = (None, None, None);
+            record.agent = Some(previous.clone());
             record.refused.push(previous);
         }
-        record.agent = agent.cloned();
+        if agent.is_some() {
+            record.agent = agent.cloned();
+        }
     }
 
     /// Keeps the call's outline in step with its last handoff.
     fn last_state(&mut self, handoff: u32) {
         if let Some(last) = self.handoffs.last().filter(|last| last.record.handoff == handoff) {
             self.outline.handoff = Some(last.record.state);
-            self.outline.agent.clone_from(&last.record.agent);
+            self.outline.agent = last.agent().cloned();
             if !last.record.reason.code.is_empty() {
                 self.outline.reason = Some(last.record.reason.code.clone());
             }
@@ -215,7 +218,21 @@ impl CallSnapshot {
     }
 }
 
+/// Whether an agent is being asked.
+fn is_asking(state: HandoffState) -> bool {
+    use HandoffState::{Accepted, Briefing, Offered, Ringing};
+    matches!(state, Offered | Ringing | Briefing | Accepted)
+}
+
 impl HandoffSnapshot {
+    /// The agent who took the call, is being asked, or was asked last when it was over. While the call waits, nobody:
+    /// the record still names whoever was asked before.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
+        use HandoffState::{Announced, Queued, Requested};
+        self.record.agent.as_ref().filter(|_| !matches!(self.record.state, Requested | Announced | Queued))
+    }
+
     fn new(handoff: u32, at: Duration) -> Self {
         let reason = Reason {
             rule: String::new(),

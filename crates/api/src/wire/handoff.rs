@@ -193,7 +193,7 @@ impl Handoff {
             state: record.state.into(),
             reason: (&record.reason).into(),
             contributing: record.contributing.iter().map(Into::into).collect(),
-            agent: record.agent.as_ref().map(|agent| agent.0.clone()),
+            agent: handoff.agent().map(|agent| agent.0.clone()),
             refused: record.refused.iter().map(|agent| agent.0.clone()).collect(),
             queue: handoff.queue.as_ref().map(|queue| queue.0.clone()),
             waiting: handoff.waiting.map(|(position, wait)| Waiting::new(position, wait)),

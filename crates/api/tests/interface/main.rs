@@ -13,6 +13,7 @@ mod connections;
 mod document;
 mod errors;
 mod keys;
+mod picture;
 mod requests;
 mod stream;
 mod support;
