@@ -1,5 +1,7 @@
 //! What a line changes in the tables: itself in the log, and the rows of its call and its handoff.
 
+use std::sync::LazyLock;
+
 use segue_call::{CallRecord, Entry, HandoffState};
 use sqlx::SqliteConnection;
 
@@ -8,6 +10,37 @@ use crate::{
     line::{Effect, Row, nanoseconds},
     query::word,
 };
+
+/// Lines that are added by one statement: most of the cost of a line is the way to the database and back.
+pub(crate) const TOGETHER: usize = 16;
+
+static INSERT_TOGETHER: LazyLock<String> = LazyLock::new(|| {
+    let values = ["(?, ?, ?, ?, ?, ?)"; TOGETHER].join(", ");
+    format!("INSERT INTO log (call, seq, at_ns, kind, actions, body) VALUES {values}")
+});
+
+/// Adds [`TOGETHER`] lines to the log; false if the number of one is taken, and then none is added.
+pub(crate) async fn insert_together<'a>(
+    connection: &mut SqliteConnection,
+    rows: impl Iterator<Item = &'a Row>,
+) -> Result<bool, StoreError> {
+    let sql: &'static str = INSERT_TOGETHER.as_str();
+    let mut query = sqlx::query(sql);
+    for row in rows {
+        query = query
+            .bind(&row.call.0)
+            .bind(row.seq)
+            .bind(row.at_ns)
+            .bind(row.kind)
+            .bind(row.actions.as_deref())
+            .bind(&row.body);
+    }
+    match query.execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_database_error().is_some_and(|inner| inner.is_unique_violation()) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// Adds a line to the log; false if its number is taken.
 pub(crate) async fn insert(connection: &mut SqliteConnection, row: &Row) -> Result<bool, StoreError> {

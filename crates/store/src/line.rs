@@ -190,6 +190,11 @@ impl Row {
         Ok(Self { call: line.call, seq, at_ns: nanoseconds(line.at)?, kind, actions, body, effect })
     }
 
+    /// Whether the line changes nothing but the log.
+    pub(crate) fn stands_alone(&self) -> bool {
+        matches!(self.effect, Effect::None)
+    }
+
     /// What the line weighs in the queue.
     pub(crate) fn bytes(&self) -> usize {
         self.body.len() + 256

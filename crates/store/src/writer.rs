@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     config::StoreConfig,
-    effect::{apply, insert},
+    effect::{TOGETHER, apply, insert, insert_together},
     error::StoreError,
     line::Row,
     schema::{self, Hold},
@@ -172,13 +172,24 @@ impl Writer {
         let connection = self.connected().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let mut duplicates = Vec::new();
-        for (index, (row, _, _)) in lines.iter().enumerate() {
+        let mut done = 0;
+        while let Some((row, _, _)) = lines.get(done) {
+            let many = lines
+                .get(done..done + TOGETHER)
+                .filter(|many| many.iter().all(|(row, _, _)| row.stands_alone()));
+            if let Some(many) = many
+                && insert_together(&mut transaction, many.iter().map(|(row, _, _)| row)).await?
+            {
+                done += TOGETHER;
+                continue;
+            }
             if insert(&mut transaction, row).await? {
                 apply(&mut transaction, row).await?;
             } else {
                 tracing::error!(call = %row.call, seq = row.seq, "a line of this number is already stored");
-                duplicates.push(index);
+                duplicates.push(done);
             }
+            done += 1;
         }
         transaction.commit().await?;
         Ok(duplicates)

@@ -60,6 +60,7 @@ conformance! { open:
         promises_that_come_together_share_commits,
         appended_lines_become_durable_by_themselves,
         a_line_under_a_used_number_is_refused_and_changes_nothing,
+        a_used_number_among_many_lines_costs_none_of_the_others,
         a_line_that_is_too_long_is_refused,
         flush_waits_for_what_was_appended,
         a_closed_store_takes_nothing_and_has_lost_nothing,

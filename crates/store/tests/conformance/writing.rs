@@ -61,6 +61,19 @@ pub(crate) async fn a_line_under_a_used_number_is_refused_and_changes_nothing(st
     assert!(both[0].is_err() && both[1].is_ok(), "{both:?}");
 }
 
+/// A used number among many lines of one commit costs none of the others.
+pub(crate) async fn a_used_number_among_many_lines_costs_none_of_the_others(store: &Store) {
+    keep(store, vec![opened("a"), event("a", 20, Event::Shutdown)]).await;
+    for seq in 1..100 {
+        store.append(event("a", seq, Event::Alarm)).unwrap();
+    }
+    store.flush().await.unwrap();
+    let events = store.events(&call("a"), 0).await.unwrap();
+    assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..100).collect::<Vec<_>>());
+    assert_eq!(events.iter().filter(|event| event.event == Event::Shutdown).count(), 1);
+    assert_eq!(store.health().stored, 100);
+}
+
 /// A line that is too long is refused, and told so.
 pub(crate) async fn a_line_that_is_too_long_is_refused(store: &Store) {
     let long = || heard("a", 1, utterance(1, &"x".repeat(2 << 20), Stage::Final));
