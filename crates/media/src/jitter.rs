@@ -426,3 +426,51 @@ fn stretches(start: u64, length: usize) -> [((usize, usize), usize); 2] {
     let first = length.min(RING - place);
     [((0, place), first), ((first, 0), length - first)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A packet of 20 ms every 20 ms from number `from` on, a frame taken after each; what became of them.
+    fn run(buffer: &mut JitterBuffer, numbers: std::ops::Range<u32>, frames: u32) -> Vec<Laid> {
+        let mut frame = [0; FRAME];
+        for _ in 0..frames {
+            buffer.take(Codec::Pcmu, &mut frame);
+        }
+        let each = numbers.map(|n| {
+            let packet = Packet { sequence: n as u16, timestamp: n * 160, bytes: &[0x20; FRAME] };
+            let laid = buffer.lay(MS * (20 * n), &packet);
+            buffer.take(Codec::Pcmu, &mut frame);
+            laid
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn a_step_within_the_limit_is_taken_at_once_and_one_beyond_it_after_400_ms() {
+        let mut buffer = JitterBuffer::new(JitterLimits::default());
+        assert_eq!(run(&mut buffer, 0..50, 0)[1..], [Laid::InTime; 49]);
+        // 160 ms more delay: 180 to 200 ms in all.
+        assert_eq!(run(&mut buffer, 50..100, 8), [Laid::InTime; 50]);
+        // 100 ms more would be too much.
+        let laid = run(&mut buffer, 100..150, 5 + 3);
+        assert_eq!(laid[..20], [Laid::Late; 20]);
+        assert_eq!((laid[20], &laid[21..]), (Laid::Anew, &[Laid::InTime; 29][..]));
+        assert!(buffer.delay() <= MS * 40);
+    }
+
+    #[test]
+    fn the_delay_at_the_start_is_the_one_that_was_asked_for() {
+        for (start, silent) in [(20, 0), (40, 1), (60, 2), (200, 9)] {
+            let limits = JitterLimits { start: MS * start, ..JitterLimits::default() };
+            let mut buffer = JitterBuffer::new(limits);
+            let packet = Packet { sequence: 0, timestamp: 0, bytes: &[0x20; FRAME] };
+            assert_eq!(buffer.lay(MS, &packet), Laid::Anew);
+            let mut frame = [0; FRAME];
+            let waited = (0..20).take_while(|_| buffer.take(Codec::Pcmu, &mut frame) == Taken::Idle).count();
+            assert_eq!(waited, silent, "{start} ms");
+        }
+    }
+}
