@@ -1,0 +1,8 @@
+//! The whole crate over real sockets on the loopback: against itself, and against sipp.
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod sipp;
