@@ -119,7 +119,12 @@ pub(crate) fn with_abort<W: AskAbort, R>(
 /// lines, so those go to TRACE, all others to DEBUG.
 pub(crate) fn hook_whisper_log() {
     unsafe extern "C" fn line(level: c_uint, text: *const c_char, _: *mut c_void) {
-        if text.is_null() {
+        let heard = if level == LEVEL_DEBUG {
+            tracing::enabled!(target: "whisper", tracing::Level::TRACE)
+        } else {
+            tracing::enabled!(target: "whisper", tracing::Level::DEBUG)
+        };
+        if text.is_null() || !heard {
             return;
         }
         // SAFETY: not null, and both libraries pass a string that ends with a zero and lives through the call.

@@ -162,6 +162,31 @@ fn a_final_is_decoded_at_the_soft_end_and_promoted_at_the_hard_end() {
 }
 
 #[test]
+fn what_is_known_at_the_soft_end_is_told_before_the_hard_end() {
+    let speech = pool(Counting::default());
+    let mut line = Line::open(&speech, Speaker::Caller, true);
+    line.feed(&speech, &[silence(0.6), said("Where is it"), silence(0.26)].concat());
+    until("the words are told", || speech.stats().decodes.partials >= 1);
+    assert_eq!(speech.stats().decodes.promoted, 0, "the utterance has not ended yet");
+    line.feed(&speech, &silence(0.6));
+    let heard = line.end();
+    assert_whole(&heard);
+    let (partials, finals) = (hypotheses(&heard, Stage::Partial), hypotheses(&heard, Stage::Final));
+    assert_eq!(partials.last().unwrap().text, finals[0].text);
+}
+
+#[test]
+fn without_partials_a_pause_in_a_sentence_is_not_told() {
+    let speech = pool(Counting::default());
+    let mut line = Line::open(&speech, Speaker::Caller, false);
+    let pause = [said("My order is"), silence(0.16), said("very late")].concat();
+    line.feed(&speech, &script(&[pause]));
+    let heard = line.end();
+    assert_whole(&heard);
+    assert!(hypotheses(&heard, Stage::Partial).is_empty(), "{heard:?}");
+}
+
+#[test]
 fn a_long_speech_is_cut_to_what_the_engine_takes() {
     let speech = pool(Counting { longest: Some(Duration::from_secs(3)), ..Counting::default() });
     let mut line = Line::open(&speech, Speaker::Caller, false);

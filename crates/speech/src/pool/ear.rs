@@ -172,8 +172,13 @@ impl Ear {
             if let Some(flight) = self.partial.flight.take() {
                 self.partial_answer(&flight, answer, desk);
             }
-        } else if let Some(awaited) = self.speculation.as_mut().filter(|awaited| awaited.job == job) {
+        } else if let Some(mut awaited) = self.speculation.take_if(|awaited| awaited.job == job) {
+            // Known 200 ms before the hard end: whoever waits for a word need not wait for the silence.
+            if let (Answer::Words(decoded), true) = (&answer, self.voice.partials) {
+                self.partial_answer(&awaited, Answer::Words(decoded.clone()), desk);
+            }
             awaited.answer = Some(answer);
+            self.speculation = Some(awaited);
         } else if let Some(awaited) = self.awaited.iter_mut().find(|awaited| awaited.job == job) {
             awaited.answer = Some(answer);
             self.tell_finals(desk.counters);
@@ -266,17 +271,20 @@ impl Ear {
         }
     }
 
-    /// What was decoded on the chance of an end is a partial now.
+    /// What is being decoded on the chance of an end is a partial now.
     fn resumed(&mut self, desk: &mut Desk<'_>) {
-        let Some(mut speculation) = self.speculation.take() else { return };
+        let Some(speculation) = self.speculation.take() else { return };
         self.partial.reached = self.sound.endpointer.current().map_or(Duration::ZERO, Segment::length);
-        match speculation.answer.take() {
-            Some(answer) => self.partial_answer(&speculation, answer, desk),
-            None => self.partial.flight = Some(speculation),
+        if speculation.answer.is_none() {
+            self.partial.flight = Some(speculation);
+            if !self.voice.partials {
+                self.drop_partial(desk);
+            }
         }
     }
 
     fn ended(&mut self, segment: Segment, kind: EndKind, desk: &mut Desk<'_>) {
+        desk.counters.heard.add(segment.length());
         self.drop_partial(desk);
         // A speculation that was pushed out or failed has a second chance as a final.
         let ready = self.speculation.take().filter(|awaited| {

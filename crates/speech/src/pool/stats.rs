@@ -20,7 +20,7 @@ pub struct SpeechStats {
     pub finals_waiting: usize,
     /// CPU-bound time spent in decodes, all workers together.
     pub decoding: Duration,
-    /// Sound of all finals that were decoded.
+    /// Sound of all utterances that ended.
     pub heard: Duration,
     /// Frames.
     pub frames: FrameCounts,

@@ -110,9 +110,6 @@ fn work(bench: &Bench, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
     });
     if let Ok(decoded) = &result {
         bench.counters.ends.retried.add(u64::from(decoded.retried));
-        if is_final {
-            bench.counters.heard.add(length);
-        }
     }
     outcome(result, false)
 }

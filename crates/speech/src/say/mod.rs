@@ -14,7 +14,7 @@ use word::{Around, amount, currency, spoken};
 pub fn normalise(text: &str) -> String {
     let kept: String = text.chars().take(TEXT_MAX).collect();
     let words: Vec<Written<'_>> = kept.split_whitespace().map(Written::of).collect();
-    let mut reader = Reader { words: &words, named: Named::No };
+    let mut reader = Reader { words: &words, named: Named::No, carried: Named::No };
     let mut out: Vec<String> = Vec::new();
     let mut place = 0;
     while let Some(word) = words.get(place) {
@@ -48,6 +48,8 @@ enum Named {
 struct Reader<'a> {
     words: &'a [Written<'a>],
     named: Named,
+    /// What held for the digits just read: it holds again after an `and`.
+    carried: Named,
 }
 
 impl<'a> Written<'a> {
@@ -100,6 +102,8 @@ impl<'a> Reader<'a> {
         let said = spoken(word.core, Around { before: &before, after: &after, named });
         if said.is_none() {
             self.note(&word.core.to_lowercase());
+        } else {
+            self.carried = std::mem::replace(&mut self.named, Named::No);
         }
         let stop = if said.is_some() || word.behind.contains([')', ']']) { word.stop() } else { word.behind };
         let said = said.unwrap_or_else(|| word.core.replace(['(', ')', '[', ']'], ""));
@@ -109,13 +113,19 @@ impl<'a> Reader<'a> {
     /// Remembers words that make a name of the digits that follow.
     fn note(&mut self, word: &str) {
         self.named = match word {
+            // "You are number 12" is a place, "order number 12" a name.
+            "number" | "numbers" if self.named == Named::No => Named::Perhaps,
             "number" | "numbers" | "code" | "pin" | "id" | "ticket" | "reference" | "tracking"
             | "extension" | "zip" | "serial" | "confirmation" | "flight" => Named::Yes,
             "order" | "orders" | "case" | "invoice" | "account" | "booking" | "customer" | "policy"
-            | "contract" | "card" | "parcel" | "shipment" | "model" => self.named.max(Named::Perhaps),
+            | "contract" | "card" | "phone" | "telephone" | "parcel" | "shipment" | "model" => {
+                self.named.max(Named::Perhaps)
+            }
+            "and" | "or" if self.named == Named::No => self.carried,
             "is" | "was" | "the" | "and" | "or" | "are" | "with" | "my" | "your" => self.named,
             _ => Named::No,
         };
+        self.carried = Named::No;
     }
 
     fn small(&self, place: usize) -> String {
@@ -257,6 +267,10 @@ mod tests {
             ),
             ("they order 12 pizzas", "they order twelve pizzas"),
             ("20391847", "two zero three nine one eight four seven"),
+            ("You are number 12 in the queue.", "You are number twelve in the queue."),
+            ("order number 12", "order number one two"),
+            ("order 1234, 250 euros", "order one two three four, two hundred fifty euros"),
+            ("order 1234 and 3 more", "order one two three four and three more"),
             ("invoice 2024-118", "invoice two zero two four, one one eight"),
         ]);
     }
