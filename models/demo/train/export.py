@@ -49,7 +49,6 @@ def spread(rows, words):
     return full
 
 
-
 def tensor(file, name, value):
     if value.ndim == 1 and name.endswith(("conv1.bias", "conv2.bias")):
         value = value[:, None]
