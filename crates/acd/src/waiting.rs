@@ -91,8 +91,10 @@ impl Waiting {
         let news = match self.told {
             None => News::Now,
             Some(told) if told.position == position && !worth_telling(told.wait, wait) => News::None,
-            Some(told) if told.at.saturating_add(interval) <= now => News::Now,
-            Some(told) => News::Later(told.at.saturating_add(interval)),
+            Some(told) => match whole_second(told.at.saturating_add(interval)) {
+                due if due <= now => News::Now,
+                due => News::Later(due),
+            },
         };
         if news == News::Now {
             self.told = Some(Told { position, wait, at: now });
@@ -105,4 +107,9 @@ impl Waiting {
         self.queue = queue;
         self.told = None;
     }
+}
+
+/// The next whole second: a thousand callers in line are then told by one alarm a second, not by a thousand.
+fn whole_second(at: Duration) -> Duration {
+    Duration::from_secs(at.as_secs() + u64::from(at.subsec_nanos() > 0))
 }
