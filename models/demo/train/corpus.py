@@ -107,7 +107,6 @@ class Outside:
             if line and not line.startswith("#"):
                 kind, _, words = line.partition(":")
                 self.kinds[kind] = words.split()
-        self.glue = self.kinds["glue"]
         for kind in ("nouns", "verbs", "adjectives"):
             self.kinds[kind] = [w for w in self.kinds[kind] if w not in known]
         self.known = known
@@ -127,7 +126,8 @@ class Outside:
         words = []
         for _ in range(rng.choice([1, 1, 2, 2, 3, 4])):
             for kind in rng.choice(SHAPES):
-                words.append(rng.choice(self.glue) if kind == "glue" else self.word(rng) if rng.random() < 0.2 else rng.choice(self.kinds[kind]))
+                anything = kind != "glue" and rng.random() < 0.2
+                words.append(self.word(rng) if anything else rng.choice(self.kinds[kind]))
         return " ".join(words[:16])
 
 

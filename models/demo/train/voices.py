@@ -14,7 +14,10 @@ RATE = 8000
 FLITE_TRAINED = ["rms", "rms", "rms", "slt", "slt", "slt", "awb", "awb"]
 FLITE_HELD_OUT = ["kal16", "kal"]
 ACCENTS = ["en-us", "en-us", "en-us", "en", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc"]
-ESPEAK_TRAINED = "f1 f2 f3 f5 m1 m2 m3 m5 m6 m7 m8 steph steph2 steph3 belinda linda adam david edward edward2 ed norbert robert iven iven2 iven3 max john paul travis klatt klatt2 klatt4 zac".split() + [""] * 4
+ESPEAK_TRAINED = (
+    "f1 f2 f3 f5 m1 m2 m3 m5 m6 m7 m8 steph steph2 steph3 belinda linda adam david edward edward2 ed norbert robert "
+    "iven iven2 iven3 max john paul travis klatt klatt2 klatt4 zac"
+).split() + [""] * 4
 ESPEAK_HELD_OUT = ["en-us+f4", "en+m4", "en-us+alex", "en-gb-x-gbclan+michael"]
 
 
