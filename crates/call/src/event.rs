@@ -76,7 +76,8 @@ pub enum Event {
     },
     /// What a customer lookup found (C04).
     Customer(BTreeMap<String, String>),
-    /// The gateway is going down: say sorry and end the call.
+    /// The gateway is going down: say sorry and end the call. A second time, or during the last words of a call
+    /// that ends anyway, it ends at once.
     Shutdown,
 }
 

@@ -95,10 +95,11 @@ impl Desk for GatewayDesk {
         Box::pin(async move {
             let live = self.live(call).await?;
             let handoff = live.handoffs.last().ok_or(DeskError::NoHandoff)?;
-            match handoff.record.state {
-                HandoffState::Bridged => return Err(DeskError::AlreadyBridged),
-                _ if !under_way(handoff) => return Err(DeskError::NoHandoff),
-                _ => {}
+            if handoff.record.state == HandoffState::Bridged {
+                return Err(DeskError::AlreadyBridged);
+            }
+            if !under_way(handoff) {
+                return Err(DeskError::NoHandoff);
             }
             let number = handoff.record.handoff;
             self.tell(call, Event::Recalled { handoff: number })?;

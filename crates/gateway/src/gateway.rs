@@ -18,18 +18,18 @@ use segue_api::{Board, Feed};
 use segue_call::{Event, Policy};
 use segue_sip::{IncomingCall, Refusal, Sip, SipEvent};
 use segue_speech::Flite;
-use segue_store::{PolicyText, Store, StoreConfig};
+use segue_store::{Followed, PolicyText, Store, StoreConfig};
 use segue_trigger::RuleSet;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::{Calls, Followed, Parts},
+    call::{Calls, Parts},
     clock::Clock,
     config::Config,
     distribution::{Distribution, Request},
     media::MediaPlane,
-    metrics, recognition, signalling,
+    metrics, recognition, signalling, upkeep,
     voice::{Voice, VoiceError},
 };
 
@@ -37,6 +37,8 @@ use crate::{
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// How long calls may take for their last words.
 const LAST_WORDS: Duration = Duration::from_secs(15);
+/// How long far sides may take to answer our BYE.
+const BYES_ANSWERED: Duration = Duration::from_secs(1);
 /// How long parts may take to end by themselves.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -60,7 +62,7 @@ pub(crate) struct Gateway {
     part_tasks: JoinSet<()>,
     sip_tasks: JoinSet<()>,
     cancel: CancellationToken,
-    voice_thread: JoinHandle<()>,
+    voice_thread: Option<JoinHandle<()>>,
     knocks: mpsc::Receiver<Knock>,
     door: mpsc::Sender<Knock>,
     tickets: AtomicU64,
@@ -80,6 +82,8 @@ impl Gateway {
         }
         let (store, writer) = Store::open(&settings.store.path, StoreConfig::default()).await?;
         part_tasks.spawn(writer.run());
+        upkeep::mark_lost(&store, clock).await?;
+        part_tasks.spawn(upkeep::forget_old(store.clone(), clock, settings.store.keep_days));
         let media = MediaPlane::start(&settings.media, &segue_media::EngineConfig::default(), clock)
             .context("the media threads cannot start")?;
         let flite: Arc<dyn segue_speech::Synthesizer> = Arc::new(Flite);
@@ -89,7 +93,8 @@ impl Gateway {
         let agents = config.people.agents.iter().map(|agent| (agent.id.clone(), agent.clone())).collect();
         let policy = Arc::new(settings.call.clone());
         let rules = Arc::new(RuleSet::new(&config.rules)?);
-        let policy_text = PolicyText::new(&Followed { policy: &policy, rules: &config.rules })?;
+        let followed = Followed { policy: settings.call.clone(), rules: config.rules };
+        let policy_text = PolicyText::new(&followed)?;
         render_mandatory(&voice, &policy, config.people.queues.iter().map(|queue| &queue.id)).await?;
         let (distribution, task) = Distribution::new(Distributor::new(config.people)?, clock);
         part_tasks.spawn(task);
@@ -123,7 +128,7 @@ impl Gateway {
             part_tasks,
             sip_tasks,
             cancel,
-            voice_thread,
+            voice_thread: Some(voice_thread),
             knocks,
             door,
             tickets: AtomicU64::new(1),
@@ -231,6 +236,17 @@ impl Gateway {
     async fn take_down(mut self, at_once: bool) -> anyhow::Result<()> {
         self.draining.store(true, Ordering::Relaxed);
         tracing::info!(calls = self.calls.len(), at_once, "stopping");
+        self.end_calls(at_once).await;
+        let dialogs = self.parts.sip.counts().dialogs;
+        let tickets = self.parts.distribution.ask(Request::Tickets).await.unwrap_or_default();
+        let legs = self.parts.media.legs();
+        self.end_parts().await;
+        tracing::info!(dialogs, legs, tickets, "stopped");
+        Ok(())
+    }
+
+    /// A first shutdown lets a call say its last words, a second one cuts them short.
+    async fn end_calls(&mut self, at_once: bool) {
         self.calls.tell_all(&Event::Shutdown);
         if at_once {
             self.calls.tell_all(&Event::Shutdown);
@@ -238,29 +254,39 @@ impl Gateway {
         let last_words = async { while self.call_tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
             tracing::error!("calls did not end in time and are cut off");
-            self.call_tasks.abort_all();
-            while self.call_tasks.join_next().await.is_some() {}
+            self.call_tasks.shutdown().await;
         }
-        let dialogs = self.parts.sip.counts().dialogs;
-        let tickets = self.parts.distribution.ask(Request::Tickets).await.unwrap_or_default();
+        // A BYE is answered within a round trip; who does not answer is not waited for.
+        let answered = self.parts.sip.counts_when(|counts| counts.dialogs == 0);
+        drop(tokio::time::timeout(BYES_ANSWERED, answered).await);
+    }
+
+    async fn end_parts(&mut self) {
         self.cancel.cancel();
         let sip_end = async { while self.sip_tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(ENDING, sip_end).await.is_err() {
             tracing::warn!("signalling did not end in time");
         }
         self.parts.feed.close();
-        if let Err(error) = self.parts.store.close().await {
-            tracing::error!(%error, "the store did not close well");
-        }
+        close_store(&self.parts.store).await;
         self.part_tasks.shutdown().await;
-        let legs_left = self.parts.media.legs();
         self.parts.media.finish();
         self.parts.voice.finish();
-        if self.voice_thread.join().is_err() {
-            tracing::error!("the voice panicked");
+        if let Some(thread) = self.voice_thread.take() {
+            join_voice(thread);
         }
-        tracing::info!(dialogs, legs = legs_left, tickets, "stopped");
-        Ok(())
+    }
+}
+
+async fn close_store(store: &Store) {
+    if let Err(error) = store.close().await {
+        tracing::error!(%error, "the store did not close well");
+    }
+}
+
+fn join_voice(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("the voice panicked");
     }
 }
 

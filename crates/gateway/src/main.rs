@@ -18,6 +18,7 @@ mod recognition;
 mod serve;
 mod signalling;
 mod telemetry;
+mod upkeep;
 mod voice;
 
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //!
 //! The API runs on a thread and runtime of its own: a busy page never delays a call.
 
-use std::{net::SocketAddr, pin::pin, process::ExitCode, sync::Arc, thread::JoinHandle};
+use std::{pin::pin, process::ExitCode, sync::Arc, thread::JoinHandle};
 
 use anyhow::Context;
 use segue_api::{ApiConfig, ApiKey, Scope};
@@ -101,21 +101,17 @@ pub(crate) fn start_api(
         std::net::TcpListener::bind(settings.bind).with_context(|| format!("api.bind {}", settings.bind))?;
     listener.set_nonblocking(true)?;
     let config = ApiConfig { keys, sockets_max: settings.subscribers_max, ..ApiConfig::default() };
-    let router = segue_api::router(Arc::new(desk), config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
         runtime.block_on(async move {
-            let mut served = pin!(async {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                axum::serve(listener, service).with_graceful_shutdown(end.clone().cancelled_owned()).await
-            });
+            let listener = match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => return tracing::error!(%error, "the API cannot listen"),
+            };
+            let mut served =
+                pin!(segue_api::serve(listener, Arc::new(desk), config, end.clone().cancelled_owned()));
             tokio::select! {
-                outcome = &mut served => {
-                    if let Err(error) = outcome {
-                        tracing::error!(%error, "the API has ended");
-                    }
-                }
+                () = &mut served => {}
                 () = end.cancelled() => {
                     if tokio::time::timeout(API_ENDING, served).await.is_err() {
                         tracing::warn!("API clients were cut off");

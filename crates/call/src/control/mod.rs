@@ -159,6 +159,7 @@ impl Call {
             End::CallerGone => EndedBy::Caller,
             End::Shutdown => EndedBy::Us,
         };
+        let mut cut_short = false;
         if matches!(end, End::Shutdown) {
             core.wire_hold();
         }
@@ -175,21 +176,18 @@ impl Call {
                 core.hang_up(Party::Agent, why);
                 talk.close(HandoffState::Completed, core);
             }
-            // The caller only cuts the goodbye short; a shutdown need not say goodbye twice.
-            State::Ending(ending) => match end {
-                End::CallerGone => by = ending.by,
-                End::Shutdown => {
-                    self.state = State::Ending(ending);
-                    return;
-                }
-            },
+            // The last words are cut short: by the caller, or by a shutdown that cannot wait for them.
+            State::Ending(ending) => {
+                by = ending.by;
+                cut_short = true;
+            }
         }
         self.state = match end {
-            End::CallerGone => {
+            End::Shutdown if !cut_short => ending::farewell_because(core, by, &[Message::ShuttingDown], why),
+            End::CallerGone | End::Shutdown => {
                 core.finish(by, why);
                 State::Ended
             }
-            End::Shutdown => ending::farewell_because(core, by, &[Message::ShuttingDown], why),
         };
     }
 }

@@ -123,9 +123,17 @@ fn a_shutdown_says_sorry_in_every_state_and_then_hangs_up() {
 }
 
 #[test]
-fn a_second_shutdown_and_a_shutdown_during_the_goodbye_change_nothing() {
-    Story::with_bot().on(Event::Shutdown).on(Event::Shutdown).gives_nothing();
-    Story::bridged().hung_up(2).on(Event::Shutdown).gives_nothing();
+fn a_second_shutdown_and_a_shutdown_during_the_goodbye_cut_the_last_words_short() {
+    Story::with_bot().on(Event::Shutdown).on(Event::Shutdown).does(&[
+        "hang up 0 ShuttingDown",
+        "promise record by Us",
+        "finished",
+    ]);
+    Story::bridged().hung_up(2).on(Event::Shutdown).does(&[
+        "hang up 0 ShuttingDown",
+        "promise record by Agent Completed",
+        "finished",
+    ]);
 }
 
 #[test]

@@ -94,8 +94,8 @@ impl CallTask {
         self.media.command(Command::Wire(wires))?;
         let to_caller = ears.iter().find(|(party, _)| *party == Party::Caller);
         if let (Some((_, source)), Some(leg)) = (to_caller, self.legs.ear(Party::Caller)) {
-            // An agent may be silent as long as they like; everything before is watched.
-            let on = *source != Source::Voice(Party::Agent);
+            // People and bots may pause as long as they like; what the gateway itself plays is watched (M16).
+            let on = !matches!(source, Source::Voice(_));
             self.media.command(Command::Watch { leg, on })?;
         }
         Ok(())

@@ -22,10 +22,7 @@ use self::{
     legs::{Leg, Signalling},
     task::{Beginning, CallTask, NEWS_MAX},
 };
-pub(crate) use self::{
-    news::News,
-    parts::{Followed, Parts},
-};
+pub(crate) use self::{news::News, parts::Parts};
 use crate::media::MediaError;
 
 /// Reports of the media thread that may wait for one call.

@@ -8,8 +8,7 @@ use segue_call::Policy;
 use segue_sip::Sip;
 use segue_speech::Speech;
 use segue_store::{PolicyText, Store};
-use segue_trigger::{RuleSet, Rules};
-use serde::Serialize;
+use segue_trigger::RuleSet;
 
 use crate::{clock::Clock, config::Settings, distribution::Distribution, media::MediaPlane, voice::Voice};
 
@@ -43,13 +42,4 @@ pub(crate) struct Parts {
     pub(crate) board: Board,
     /// News for subscribers.
     pub(crate) feed: Feed,
-}
-
-/// What a call follows, in the form that the store keeps: with it and the events, a call can be replayed.
-#[derive(Serialize)]
-pub(crate) struct Followed<'a> {
-    /// Times, limits, queues, words.
-    pub(crate) policy: &'a Policy,
-    /// When it is handed over.
-    pub(crate) rules: &'a Rules,
 }

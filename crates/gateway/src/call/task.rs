@@ -182,26 +182,38 @@ impl CallTask {
                 let attempt = self.legs.attempt(leg)?;
                 Some(Event::Key { attempt, key })
             }
-            Report::Filled { .. } => {
-                metrics::filled();
-                None
-            }
-            Report::Measured { ear, .. } => {
-                metrics::dead_air(ear.silence_longest);
-                tracing::info!(call = %self.id, silence_ms = ear.silence_longest.as_millis(), "longest silence sent to the caller before the bridge");
-                None
-            }
-            Report::Closed { stats, .. } => {
-                tracing::debug!(call = %self.id, ?stats, "a media leg is closed");
-                None
-            }
             Report::Refused { leg } => {
                 tracing::error!(call = %self.id, "the media engine is full");
                 let attempt = self.legs.attempt(leg)?;
                 self.drop_leg(attempt);
                 Some(Event::Ended { attempt, cause: LegEnd::Error, declared: None })
             }
-            Report::Heard { .. } => None,
+            Report::Filled { .. }
+            | Report::Measured { .. }
+            | Report::Closed { .. }
+            | Report::Heard { .. } => {
+                self.measured(&report);
+                None
+            }
+        }
+    }
+
+    /// Figures that nobody decides by.
+    fn measured(&self, report: &Report) {
+        match report {
+            Report::Filled { .. } => metrics::filled(),
+            // The first mark, at the request, begins the measure; the second one, at the bridge, is the answer.
+            Report::Measured { mark: 1, ear, .. } => {
+                metrics::dead_air(ear.silence_longest);
+                let silence_ms = ear.silence_longest.as_millis();
+                tracing::info!(call = %self.id, silence_ms, fills = ear.fills, "dead air before the bridge");
+            }
+            Report::Closed { stats, .. } => tracing::debug!(call = %self.id, ?stats, "a media leg is closed"),
+            Report::Measured { .. }
+            | Report::Heard { .. }
+            | Report::Played { .. }
+            | Report::Key { .. }
+            | Report::Refused { .. } => {}
         }
     }
 

@@ -158,7 +158,7 @@ fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Optio
         DeValue::Table(table) => remove(table, span).map(|inner| format!(".{inner}")),
         DeValue::Array(items) => {
             let at = items.iter().position(|item| reaches(item, span))?;
-            let inner = items.iter_mut().nth(at).and_then(|item| remove_within(item, span));
+            let inner = items.get_mut(at).and_then(|item| remove_within(item, span));
             match inner {
                 Some(inner) => Some(format!("[{at}]{inner}")),
                 None => {
@@ -215,7 +215,13 @@ fn find(table: &DeTable<'_>, key: &str) -> Option<usize> {
     }
     match value.get_ref() {
         DeValue::Table(inner) if !rest.is_empty() => find(inner, rest).or(Some(place)),
-        _ => Some(place),
+        DeValue::Table(_)
+        | DeValue::Array(_)
+        | DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => Some(place),
     }
 }
 
@@ -260,7 +266,6 @@ mod tests {
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(deny_unknown_fields, default)]
-    #[expect(dead_code, reason = "only reading is under test")]
     struct House {
         rooms: u32,
         kitchen: Kitchen,
@@ -270,7 +275,6 @@ mod tests {
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(deny_unknown_fields, default)]
-    #[expect(dead_code, reason = "only reading is under test")]
     struct Kitchen {
         stove: String,
         pots: u8,

@@ -214,11 +214,13 @@ impl Default for Synthesis {
 pub(crate) struct Store {
     /// The SQLite file.
     pub(crate) path: PathBuf,
+    /// Days that an ended call is kept; 0 keeps it for ever.
+    pub(crate) keep_days: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { path: PathBuf::from("run/segue.db") }
+        Self { path: PathBuf::from("run/segue.db"), keep_days: 90 }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{phone::Phone, story::Progress};
 /// What the bot says, one line each time the caller has finished.
 const BOT_LINES: &[&str] = &[
     "welcome to the help line how can i help you today",
-    "i am sorry i can not find that order could you tell me your order number",
+    "i am sorry i can not find that order",
     "i am sorry i did not catch that",
 ];
 /// What the caller says to the bot, unless told otherwise.
@@ -47,7 +47,7 @@ impl Script {
     /// # Errors
     /// As for `new`.
     pub(super) fn bot() -> anyhow::Result<Self> {
-        Self::new(BOT_LINES.iter().copied(), Voice::Kal)
+        Self::new(BOT_LINES.iter().copied(), Voice::Awb)
     }
 
     /// The agent's.

@@ -283,7 +283,7 @@ fn token(leg: LegId, channel: Channel) -> Token {
 }
 
 fn untoken(token: Token) -> (LegId, Channel) {
-    let channel = if token.0 % 2 == 0 { Channel::Rtp } else { Channel::Rtcp };
+    let channel = if token.0.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
     (LegId(((token.0 - 2) / 2) as u64), channel)
 }
 
