@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, error::Error, net::SocketAddr, time::Duration};
 
 use segue_media::{Codec, Direction, MediaDescription};
 use segue_sip::{
-    Answer, IncomingCall, LegEvent, Refusal, Secret, Sip, SipConfig, SipCounts, SipEvent, SipLimits, Trunk,
-    UserCredential,
+    Answer, DigestAlgorithm, IncomingCall, LegEvent, Refusal, Secret, Sip, SipConfig, SipCounts, SipEvent,
+    SipLimits, Trunk, UserCredential,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -84,6 +84,10 @@ fn configure(words: &BTreeMap<String, String>) -> Result<SipConfig, Box<dyn Erro
         tcp: address("tcp")?.into_iter().collect(),
         trunks: if users.is_empty() { vec![loopback] } else { Vec::new() },
         users,
+        digests: match words.get("digests").map(String::as_str) {
+            Some("sha256") => vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            Some(_) | None => SipConfig::default().digests,
+        },
         limits,
         ..SipConfig::default()
     })

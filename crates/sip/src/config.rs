@@ -21,7 +21,8 @@ pub struct SipConfig {
     pub users: Vec<UserCredential>,
     /// Who may call by source address.
     pub trunks: Vec<Trunk>,
-    /// The digests that are offered, most wanted first (RFC 8760 §2.4).
+    /// The digests that are offered, in the order of the challenges. RFC 8760 §2.4 wants the strongest first, but many
+    /// phones read the first challenge only and know nothing but MD5, so MD5 stands first unless it is told otherwise.
     pub digests: Vec<DigestAlgorithm>,
     /// What is too much.
     pub limits: SipLimits,
@@ -38,7 +39,7 @@ impl Default for SipConfig {
             realm: "segue".to_owned(),
             users: Vec::new(),
             trunks: Vec::new(),
-            digests: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            digests: vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
             limits: SipLimits::default(),
             timers: SipTimers::default(),
         }

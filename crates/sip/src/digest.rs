@@ -40,6 +40,19 @@ pub(crate) enum Verdict {
     Wrong,
 }
 
+/// What a challenge depends on besides time and source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// The credentials may be right, but their nonce is not good any more.
+    pub(crate) stale: bool,
+    /// What the phone calls itself.
+    pub(crate) agent: Option<&'a str>,
+}
+
+/// Phones that give up at once when any challenge names a hash that they do not know. They get MD5 alone; nothing is
+/// lost by it, because an answer by MD5 would be taken from anybody.
+const ONLY_MD5: [&str; 2] = ["baresip v0.", "baresip v1."];
+
 /// Nonces whose counts are kept; at the limit a new one is called stale until older ones have expired.
 const COUNTS_MAX: usize = 100_000;
 
@@ -75,12 +88,15 @@ impl Guard {
     }
 
     /// The values of the WWW-Authenticate headers, most wanted first.
-    pub(crate) fn challenges(&mut self, now: Duration, source: IpAddr, stale: bool) -> Vec<String> {
+    pub(crate) fn challenges(&mut self, now: Duration, source: IpAddr, ask: Ask<'_>) -> Vec<String> {
+        let only_md5 = self.algorithms.contains(&DigestAlgorithm::Md5)
+            && ask.agent.is_some_and(|agent| ONLY_MD5.iter().any(|known| agent.starts_with(known)));
         self.issued = self.issued.wrapping_add(1);
         let nonce = self.nonce(now, self.issued, source);
-        let stale = if stale { ", stale=true" } else { "" };
+        let stale = if ask.stale { ", stale=true" } else { "" };
         self.algorithms
             .iter()
+            .filter(|algorithm| !only_md5 || **algorithm == DigestAlgorithm::Md5)
             .map(|algorithm| {
                 format!(
                     "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
@@ -319,7 +335,7 @@ mod tests {
     const BOTH: [DigestAlgorithm; 2] = [DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
 
     fn answer(guard: &mut Guard, user: &str, password: &str) -> String {
-        let challenges = guard.challenges(NOW, SOURCE, false);
+        let challenges = guard.challenges(NOW, SOURCE, Ask { stale: false, agent: None });
         let credentials = Credentials { user: user.into(), secret: Secret::Password(password.into()) };
         let asked = Asked { method: "REGISTER", uri: "sip:segue", cnonce: "c0ffee" };
         authorize(challenges.iter().map(String::as_str), &credentials, &asked).unwrap()
@@ -352,6 +368,16 @@ mod tests {
             assert_eq!(value.contains("SHA-256"), algorithms.len() == 2);
             assert_eq!(judge(&mut guard, NOW, SOURCE, &value), Verdict::Proven("ann".into()));
         }
+    }
+
+    #[test]
+    fn phones_that_stumble_over_an_unknown_hash_are_asked_for_md5_alone() {
+        let mut guard = guard(&BOTH);
+        let mut count = |agent| guard.challenges(NOW, SOURCE, Ask { stale: false, agent }).len();
+        assert_eq!(
+            (count(Some("baresip v1.0.0 (x86_64/linux)")), count(Some("Phone 3")), count(None)),
+            (1, 2, 2)
+        );
     }
 
     #[test]

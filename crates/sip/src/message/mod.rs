@@ -165,6 +165,12 @@ impl Message {
         }
     }
 
+    /// Gives a request of ours its only Via, in front of everything else.
+    pub(crate) fn set_via(&mut self, value: String) {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case("Via"));
+        self.headers.insert(0, ("Via".to_owned(), value));
+    }
+
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()

@@ -10,7 +10,7 @@ use super::{
     leg::{AckDue, EndBy, Media, pick_headers},
 };
 use crate::{
-    digest::Verdict,
+    digest::{Ask, Verdict},
     message::{ALLOW, Message, Method, Uri, reason_of},
     sdp,
     words::{AnswerError, Caller, Ended, Invitation, LegEvent, Refusal, SipLegId, Source},
@@ -128,7 +128,7 @@ impl Stack {
             Verdict::Missing => false,
             Verdict::Stale => true,
         };
-        let challenges = self.guard.challenges(now, ip, stale);
+        let challenges = self.guard.challenges(now, ip, Ask { stale, agent: request.first("User-Agent") });
         Err((401, challenges.into_iter().map(|value| ("WWW-Authenticate", value)).collect()))
     }
 

@@ -166,7 +166,7 @@ impl Stack {
 
     /// Gives a request its Via and sends it in a transaction.
     pub(super) fn send_request(&mut self, mut request: Message, hop: Hop, owner: Owner) -> TransactionId {
-        request.set("Via", self.new_via(hop));
+        request.set_via(self.new_via(hop));
         self.transactions.open_client(&mut self.effects, request, hop, owner)
     }
 

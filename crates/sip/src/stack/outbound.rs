@@ -167,14 +167,7 @@ impl Stack {
         invite.push("Allow", ALLOW);
         push_headers(&mut invite, &request.headers);
         invite.set_sdp(sdp::offer(&request.offer, Origin { session: id.0, version: 1 }));
-        // Via goes first.
-        let mut first = Message::request(Method::Invite, contact.uri.clone());
-        first.push("Via", "");
-        for (name, value) in invite.headers() {
-            first.push(name, value.as_str());
-        }
-        first.body = invite.body;
-        first
+        invite
     }
 
     /// A response to the INVITE of a branch.
@@ -319,7 +312,7 @@ impl Stack {
         let hop = leg.dialog.hop();
         let mut ack = leg.dialog.request(Method::Ack, number);
         let via = self.new_via(hop);
-        ack.set("Via", via);
+        ack.set_via(via);
         let bytes = ack.bytes();
         self.effects.send(hop, bytes.clone());
         if let Some(leg) = self.legs.get_mut(&id) {

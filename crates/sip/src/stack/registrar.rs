@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Alarm, Contact, Effects, Hop, Output, Stack, outbound::request_uri};
 use crate::{
     config::{SipLimits, SipTimers},
-    digest::Verdict,
+    digest::{Ask, Verdict},
     message::{Message, NameAddress, Uri, reason_of},
     words::UnregisteredWhy,
 };
@@ -234,7 +234,11 @@ impl Stack {
                 return;
             }
             verdict @ (Verdict::Missing | Verdict::Stale) => {
-                let challenges = self.guard.challenges(now, ip, verdict == Verdict::Stale);
+                let challenges = self.guard.challenges(
+                    now,
+                    ip,
+                    Ask { stale: verdict == Verdict::Stale, agent: request.first("User-Agent") },
+                );
                 let headers: Vec<_> =
                     challenges.into_iter().map(|value| ("WWW-Authenticate", value)).collect();
                 self.reject(request, hop, 401, &headers);

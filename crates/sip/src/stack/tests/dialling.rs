@@ -29,6 +29,7 @@ fn an_invite_is_sent_again_until_something_comes() {
     let mut bench = Bench::new();
     let (_, invite) = bench.dial(BOT);
     assert_eq!(first_line(&invite), "INVITE sip:bot@198.51.100.1");
+    assert_eq!(invite.headers()[0].0, "Via");
     let times: Vec<u64> = bench.pass(Duration::from_secs(5)).iter().map(|(at, _)| *at).collect();
     assert_eq!(times, [500, 1_500, 3_500]);
     bench.hear(&answer(&invite, 100, "", ""));
