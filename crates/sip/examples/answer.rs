@@ -48,7 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let clean = |counts: &SipCounts| counts.dialogs + counts.transactions == 0;
-    let counts = tokio::time::timeout(Duration::from_secs(40), sip.counts_when(clean)).await;
+    // A far side that vanishes is noticed after 64·T1 without ACK, and its BYE is given up after another.
+    let counts = tokio::time::timeout(Duration::from_secs(100), sip.counts_when(clean)).await;
     println!(
         "{calls} calls; left over: {}",
         if counts.is_ok() { "nothing".to_owned() } else { format!("{:?}", sip.counts()) }

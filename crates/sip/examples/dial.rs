@@ -49,7 +49,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 }
                 while !matches!(leg.next().await, LegEvent::Ended(_)) {}
             }
-            other => println!("{other:?}"),
+            DialEvent::Ringing => println!("ringing"),
+            DialEvent::EarlyMedia { remote } => println!("early media: {remote:?}"),
+            DialEvent::Failed(failure) => println!("{failure:?}"),
         }
     }
     let clean = |counts: &SipCounts| counts.dialogs + counts.transactions == 0;
