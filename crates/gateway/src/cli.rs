@@ -43,7 +43,7 @@ pub(crate) struct DemoArgs {
     /// Where the demo model lies.
     #[arg(long, default_value = "models")]
     pub(crate) models: PathBuf,
-    /// What the caller says to the bot, instead of the usual words. The demo model knows a few hundred words.
+    /// What the caller says to the bot, instead of the usual words. The demo model knows a thousand words.
     #[arg(long)]
     pub(crate) say: Vec<String>,
     /// Show what the gateway logs as well.

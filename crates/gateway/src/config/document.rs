@@ -59,29 +59,34 @@ impl Document {
         Self { name: file.display().to_string(), text, overrides }
     }
 
-    /// Reads the document into a type.
+    /// Reads the document into a type and adds every syntax error, unknown key and unfit value to the problems.
     ///
-    /// # Errors
-    /// Every syntax error, unknown key and unfit value, each with its line.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Vec<Problem>> {
-        let (mut table, mut problems) = self.table();
+    /// What is wrong is left out of the value, so that later checks can look at the rest; `None` if even the rest
+    /// cannot be read.
+    pub(crate) fn read<T: DeserializeOwned>(&self, problems: &mut Vec<Problem>) -> Option<T> {
+        let (whole, mut found) = self.table();
+        let mut table = whole.clone();
+        let mut value = None;
         // Each round removes one part, and a document has fewer parts than characters.
         for _ in 0..=self.overrides.len() {
             match T::deserialize(toml::Deserializer::from(table.clone())) {
-                Ok(value) if problems.is_empty() => return Ok(value),
-                Ok(_) => break,
+                Ok(read) => {
+                    value = Some(read);
+                    break;
+                }
                 Err(error) => {
-                    let key = error.span().and_then(|span| remove(table.get_mut(), &span));
-                    problems.push(self.problem(&error, key.as_deref()));
-                    if key.is_none() {
+                    let key = error.span().and_then(|span| name(whole.get_ref(), &span));
+                    found.push(self.problem(&error, key.as_deref()));
+                    if !error.span().is_some_and(|span| remove(table.get_mut(), &span)) {
                         break;
                     }
                 }
             }
         }
-        problems.sort();
-        problems.dedup();
-        Err(problems)
+        found.sort();
+        found.dedup();
+        problems.extend(found);
+        value
     }
 
     /// A problem that a later check found with a key such as `sip.udp`.
@@ -141,40 +146,55 @@ fn merge<'text>(into: &mut DeTable<'text>, from: DeTable<'text>) {
     }
 }
 
-/// Removes the innermost key or list element that a span lies in, and names it.
-fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
-    let key = table.iter().find(|(key, value)| holds(&key.span(), span) || reaches(value, span))?.0.clone();
-    let name = key.get_ref().to_string();
-    let inner = table.get_mut(&key).and_then(|value| remove_within(value, span));
-    if let Some(inner) = inner {
-        return Some(format!("{name}{inner}"));
-    }
-    table.remove(&key);
-    Some(name)
+/// The name of the innermost key or list element that a span lies in.
+fn name(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    let (key, value) = table.iter().find(|(key, value)| holds(&key.span(), span) || reaches(value, span))?;
+    Some(format!("{}{}", key.get_ref(), name_within(value, span)))
 }
 
-fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<String> {
+fn name_within(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> String {
+    match value.get_ref() {
+        DeValue::Table(table) => name(table, span).map(|inner| format!(".{inner}")).unwrap_or_default(),
+        DeValue::Array(items) => match items.iter().enumerate().find(|(_, item)| reaches(item, span)) {
+            Some((at, item)) => format!("[{at}]{}", name_within(item, span)),
+            None => String::new(),
+        },
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => String::new(),
+    }
+}
+
+/// Removes the innermost key or list element that a span lies in; false if there is none.
+fn remove(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    let found = table.iter().find(|(key, value)| holds(&key.span(), span) || reaches(value, span));
+    let Some(key) = found.map(|(key, _)| key.clone()) else { return false };
+    if !table.get_mut(&key).is_some_and(|value| remove_within(value, span)) {
+        table.remove(&key);
+    }
+    true
+}
+
+fn remove_within(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
     match value.get_mut() {
-        DeValue::Table(table) => remove(table, span).map(|inner| format!(".{inner}")),
+        DeValue::Table(table) => remove(table, span),
         DeValue::Array(items) => {
-            let at = items.iter().position(|item| reaches(item, span))?;
-            let inner = items.get_mut(at).and_then(|item| remove_within(item, span));
-            match inner {
-                Some(inner) => Some(format!("[{at}]{inner}")),
-                None => {
-                    let all = std::mem::replace(items, DeArray::new()).into_iter().enumerate();
-                    for (_, item) in all.filter(|(place, _)| *place != at) {
-                        items.push(item);
-                    }
-                    Some(format!("[{at}]"))
+            let Some(at) = items.iter().position(|item| reaches(item, span)) else { return false };
+            if !items.get_mut(at).is_some_and(|item| remove_within(item, span)) {
+                let all = std::mem::replace(items, DeArray::new()).into_iter().enumerate();
+                for (_, item) in all.filter(|(place, _)| *place != at) {
+                    items.push(item);
                 }
             }
+            true
         }
         DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => None,
+        | DeValue::Datetime(_) => false,
     }
 }
 
@@ -289,10 +309,9 @@ mod tests {
 
     fn problems(text: &str, overrides: &str) -> Vec<(usize, String)> {
         let document = Document::new(Path::new("house.toml"), text.to_owned(), overrides);
-        match document.read::<House>() {
-            Ok(_) => Vec::new(),
-            Err(problems) => problems.into_iter().map(|p| (p.line, p.key)).collect(),
-        }
+        let mut problems = Vec::new();
+        assert!(document.read::<House>(&mut problems).is_some(), "the rest is still read");
+        problems.into_iter().map(|p| (p.line, p.key)).collect()
     }
 
     fn at(line: usize, key: &str) -> (usize, String) {
@@ -329,14 +348,16 @@ mod tests {
     fn an_override_wins_and_its_errors_name_the_environment() {
         assert_eq!(problems("rooms = \"three\"\n", "rooms = 4"), []);
         let document = Document::new(Path::new("h"), "rooms = 1\n".to_owned(), "rooms = \"x\"");
-        let problems = document.read::<House>().expect_err("a word is no number");
+        let mut problems = Vec::new();
+        document.read::<House>(&mut problems);
         assert_eq!(problems[0].file, "environment");
     }
 
     #[test]
     fn an_unknown_key_is_answered_with_the_nearest_known_one() {
         let document = Document::new(Path::new("h"), "[kitchen]\nstvoe = \"gas\"\n".to_owned(), "");
-        let problems = document.read::<House>().expect_err("unknown");
+        let mut problems = Vec::new();
+        document.read::<House>(&mut problems);
         assert_eq!(problems[0].remedy, "did you mean `stove`?");
     }
 

@@ -73,7 +73,7 @@ pub(crate) fn load(path: &Path, environment: &BTreeMap<String, String>) -> Resul
     let mut problems = Vec::new();
     let overrides = overrides(environment);
     let main = open(path, &overrides).map_err(|problem| vec![problem])?;
-    let mut settings: Settings = main.read()?;
+    let Some(mut settings) = main.read::<Settings>(&mut problems) else { return Err(problems) };
     let folder = path.parent().unwrap_or(Path::new("."));
 
     let people_file = folder.join(&settings.files.agents);
@@ -113,10 +113,10 @@ fn read_rules(path: &Path, problems: &mut Vec<Problem>) -> Option<Rules> {
 }
 
 fn read_file<T: serde::de::DeserializeOwned>(path: &Path, problems: &mut Vec<Problem>) -> Option<T> {
-    match open(path, "").map_err(|problem| vec![problem]).and_then(|document| document.read()) {
-        Ok(value) => Some(value),
-        Err(found) => {
-            problems.extend(found);
+    match open(path, "") {
+        Ok(document) => document.read(problems),
+        Err(problem) => {
+            problems.push(problem);
             None
         }
     }

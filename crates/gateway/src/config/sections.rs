@@ -173,7 +173,7 @@ pub(crate) struct Recognition {
     pub(crate) model: String,
     /// Where the models lie.
     pub(crate) models: PathBuf,
-    /// Whether the demo model may be used; it knows a few hundred words of synthetic voices.
+    /// Whether the demo model may be used; it knows a thousand words of synthetic voices.
     pub(crate) allow_demo_model: bool,
     /// Worker threads; 0: half the cores, at least one.
     pub(crate) workers: usize,

@@ -9,13 +9,14 @@ mod phone;
 mod story;
 mod summary;
 
-use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
+use std::{net::Ipv4Addr, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use segue_acd::{AcdConfig, AgentConfig, AgentId, Language, QueueConfig, QueueId};
 use segue_api::{Feed, News as Told};
 use segue_call::{Prompt, Style};
 use segue_media::EngineConfig;
+use segue_store::{CallFilter, Store, StoreConfig};
 use segue_trigger::Rules;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,9 @@ use crate::{
 
 /// The demo takes less than a minute; one that takes longer hangs.
 const DEMO_MAX: Duration = Duration::from_secs(120);
+
+/// The demo's event log, made anew each time.
+const LOG: &str = "demo.db";
 
 /// Runs the demo. Exit code 0 means that every invariant held.
 ///
@@ -65,7 +69,9 @@ async fn perform(args: &DemoArgs) -> anyhow::Result<bool> {
     let (parts, door) = (gateway.parts(), gateway.door());
     let mut running = JoinSet::new();
     running.spawn(gateway.run());
-    say("One call is handed over on this machine. The demo's speech model knows a few hundred words.\n");
+    say(
+        "One call is handed over on this machine. The demo's speech model knows a thousand words of synthetic voices.\n",
+    );
 
     let (told, progress) = watch::channel(Progress::default());
     let done = CancellationToken::new();
@@ -94,10 +100,22 @@ async fn perform(args: &DemoArgs) -> anyhow::Result<bool> {
         ended??;
     }
     cancel.cancel();
-    let sound = summary::conclude(&story, &heard, &args.out)?;
+    let replayed = replay(&args.out).await?;
+    let sound = summary::conclude(&story, &heard, replayed, &args.out)?;
     drop(phones);
     plane.finish();
     Ok(sound && heard.asked.is_some())
+}
+
+/// Whether every call in the demo's event log makes the same decisions again.
+async fn replay(out: &Path) -> anyhow::Result<bool> {
+    let store = Store::open_to_read(out.join(LOG), StoreConfig::default()).await?;
+    let calls = store.calls(&CallFilter::default()).await?.calls;
+    let mut same = !calls.is_empty();
+    for call in calls {
+        same &= store.replay(&call.call, None).await?.is_some_and(|replay| replay.same());
+    }
+    Ok(same)
 }
 
 struct Phones {
@@ -159,9 +177,8 @@ async fn tell(feed: &Feed, told: &watch::Sender<Progress>, done: &CancellationTo
 
 /// A gateway as `serve` runs it, with one bot and one agent, and the demo model.
 fn config(args: &DemoArgs, phones: &Phones) -> anyhow::Result<Config> {
-    let store = args.out.join("demo.db");
-    for stale in ["demo.db", "demo.db-wal", "demo.db-shm"] {
-        let stale = args.out.join(stale);
+    for ending in ["", "-wal", "-shm"] {
+        let stale = args.out.join(format!("{LOG}{ending}"));
         if stale.exists() {
             std::fs::remove_file(&stale).with_context(|| stale.display().to_string())?;
         }
@@ -175,7 +192,7 @@ fn config(args: &DemoArgs, phones: &Phones) -> anyhow::Result<Config> {
     settings.recognition.model = "demo".to_owned();
     settings.recognition.models.clone_from(&args.models);
     settings.recognition.allow_demo_model = true;
-    settings.store.path = store;
+    settings.store.path = args.out.join(LOG);
     let agent = AgentConfig {
         id: AgentId::from("alex"),
         name: "Alex".to_owned(),

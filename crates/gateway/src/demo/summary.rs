@@ -35,7 +35,7 @@ pub(super) struct Heard {
 ///
 /// # Errors
 /// A recording cannot be written.
-pub(super) fn conclude(story: &Story, heard: &Heard, out: &Path) -> anyhow::Result<bool> {
+pub(super) fn conclude(story: &Story, heard: &Heard, replayed: bool, out: &Path) -> anyhow::Result<bool> {
     say("");
     for (name, recording) in [("caller", &heard.caller), ("bot", &heard.bot), ("agent", &heard.agent)] {
         let file = out.join(format!("{name}-heard.wav"));
@@ -63,6 +63,7 @@ pub(super) fn conclude(story: &Story, heard: &Heard, out: &Path) -> anyhow::Resu
         "caller and agent heard and understood each other",
         story.utterances.iter().all(|count| *count > 0),
     );
+    verdict.check("the event log replays to the same decisions", replayed);
     Ok(verdict.sound)
 }
 
