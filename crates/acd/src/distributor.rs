@@ -112,6 +112,7 @@ impl Distributor {
     ) -> Result<(), UnknownAgent> {
         self.settle(now);
         self.known(agent)?.says(now, presence);
+        self.leave_deserted(now);
         self.share_out(now);
         Ok(())
     }
@@ -128,6 +129,7 @@ impl Distributor {
     ) -> Result<(), UnknownAgent> {
         self.settle(now);
         self.known(agent)?.registers(now, registered);
+        self.leave_deserted(now);
         self.share_out(now);
         Ok(())
     }
@@ -181,6 +183,7 @@ impl Distributor {
                 waiting.refused_by(agent, pause);
                 self.waiting.insert(waiting.ticket.id, waiting);
             }
+            self.leave_deserted(now);
         }
         self.share_out(now);
     }
@@ -343,9 +346,8 @@ impl Distributor {
         }
     }
 
-    /// The second half of every step: nobody waits in vain, agents are given out, callers are told, the alarm is set.
+    /// The second half of every step: agents are given out, callers are told, the alarm is set.
     fn share_out(&mut self, now: Duration) {
-        self.leave_deserted(now);
         self.reserve(now);
         let told = self.tell_places(now);
         let agents = self.agents.values().filter_map(|agent| agent.next_change(now));
@@ -355,7 +357,7 @@ impl Distributor {
         self.wake = agents.chain(leases).chain(line).chain(told).min();
     }
 
-    /// Tickets that nobody is left for move to a fallback, or are told so.
+    /// An agent may have gone: tickets that nobody is left for move to a fallback, or are told so.
     fn leave_deserted(&mut self, now: Duration) {
         for (id, _, staffed) in self.line(now) {
             if staffed > 0 {

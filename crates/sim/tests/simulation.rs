@@ -81,7 +81,7 @@ fn in_a_busy_world_rules_hold_and_agents_refuse_in_every_polite_way() {
 
 #[test]
 fn in_a_swamped_world_nobody_is_left_without_an_answer() {
-    let Sum { coverage, .. } = simulate(Scenario::Swamped, 0..4, 500);
+    let Sum { coverage, .. } = simulate(Scenario::Swamped, 0..4, 300);
     reached(
         &coverage,
         &[
