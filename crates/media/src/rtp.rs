@@ -1,8 +1,10 @@
-//! The RTP header (RFC 3550 §5.1), read in place and written to twelve bytes.
+//! The RTP header (RFC 3550 §5.1), read by the `rtp` crate and kept in the form that the engine works with.
 //!
-//! Ours rather than the `rtc-rtp` crate's: that one copies each payload into an owned buffer, and a relayed
-//! packet must not allocate.
+//! Only the fixed part goes through the crate: its packets copy the payload, its headers copy sources and
+//! extensions, and a relayed packet must not allocate. What we never use of a header is stepped over by its length.
 
+use rtp::header::Header as Wire;
+use shared::marshal::Unmarshal;
 use thiserror::Error;
 
 /// The fixed part of an RTP header.
@@ -46,28 +48,32 @@ impl Header {
     /// # Errors
     /// If the bytes are not a whole RTP packet of version 2.
     pub fn read(bytes: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let (&[flags, kind, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3], mut rest) =
-            bytes.split_first_chunk().ok_or(Malformed::Short)?;
-        if flags >> 6 != 2 {
+        let (fixed, mut rest) = bytes.split_first_chunk::<12>().ok_or(Malformed::Short)?;
+        let mut fixed = *fixed;
+        let [flags, ..] = &mut fixed;
+        let (sources, extension) = (*flags & 0x0F, *flags & 0x10 != 0);
+        *flags &= 0xE0;
+        let wire = Wire::unmarshal(&mut fixed.as_slice()).map_err(|_too_short| Malformed::Short)?;
+        if wire.version != 2 {
             return Err(Malformed::Version);
         }
-        rest = rest.get(usize::from(flags & 0x0F) * 4..).ok_or(Malformed::Short)?;
-        if flags & 0x10 != 0 {
+        rest = rest.get(usize::from(sources) * 4..).ok_or(Malformed::Short)?;
+        if extension {
             let (&[_, _, l0, l1], after) = rest.split_first_chunk().ok_or(Malformed::Short)?;
             let length = usize::from(u16::from_be_bytes([l0, l1])) * 4;
             rest = after.get(length..).ok_or(Malformed::Short)?;
         }
-        if flags & 0x20 != 0 {
+        if wire.padding {
             let padding = usize::from(*rest.last().ok_or(Malformed::Padding)?);
             let kept = rest.len().checked_sub(padding).filter(|_| padding > 0).ok_or(Malformed::Padding)?;
             rest = rest.get(..kept).ok_or(Malformed::Padding)?;
         }
         let header = Self {
-            marker: kind & 0x80 != 0,
-            payload_type: kind & 0x7F,
-            sequence: u16::from_be_bytes([q0, q1]),
-            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
+            marker: wire.marker,
+            payload_type: wire.payload_type,
+            sequence: wire.sequence_number,
+            timestamp: wire.timestamp,
+            ssrc: wire.ssrc,
         };
         Ok((header, rest))
     }
