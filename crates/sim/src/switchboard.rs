@@ -7,8 +7,8 @@ use std::{
 };
 
 use segue_acd::{
-    AcdConfig, Activity, AgentId, Distributor, Notice, Refusal, ReservationId, Ticket, TicketId, Unqueued,
-    priority::waiting_bonus,
+    AcdConfig, Activity, AgentId, Distributor, Notice, Presence, Refusal, ReservationId, Ticket, TicketId,
+    Unqueued, priority::waiting_bonus,
 };
 
 use crate::rules::{Verdict, must};
@@ -44,7 +44,7 @@ impl Switchboard {
     }
 
     /// Carries a request out.
-    pub(crate) fn request(&mut self, now: Duration, request: Request) {
+    pub(crate) fn request(&mut self, now: Duration, request: Request) -> Verdict {
         match request {
             Request::Enqueue(ticket) => {
                 self.waiting.insert(ticket.id, ticket.clone());
@@ -55,11 +55,16 @@ impl Switchboard {
                 self.acd.withdraw(now, ticket);
             }
             Request::Refused(reservation, refusal) => {
-                if let Some((agent, ticket)) = self.held.remove(&reservation) {
+                let held = self.held.remove(&reservation);
+                self.acd.refused(now, reservation, refusal);
+                if let Some((agent, ticket)) = held {
+                    let missed = matches!(refusal, Refusal::NoAnswer | Refusal::Unreachable);
+                    let view = self.acd.agent(&agent);
+                    let away = view.is_some_and(|view| matches!(view.presence, Presence::Away(_)));
+                    must!(!missed || away, "{agent} was {refusal:?} and is not marked away");
                     self.refusals.insert((ticket.id, agent), now);
                     self.waiting.insert(ticket.id, ticket);
                 }
-                self.acd.refused(now, reservation, refusal);
             }
             Request::Took(reservation) => self.acd.took(now, reservation),
             Request::Freed(reservation) => {
@@ -67,6 +72,7 @@ impl Switchboard {
                 self.acd.freed(now, reservation);
             }
         }
+        Ok(())
     }
 
     /// The next notice, once it is found to be right.

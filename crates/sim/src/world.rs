@@ -217,7 +217,7 @@ impl World {
                 Ok(())
             }
             Thing::Ask(number, request) => {
-                self.board.request(now, request);
+                self.board.request(now, request).map_err(|rule| (number, rule))?;
                 self.pass_notices(number)
             }
             Thing::DistributorAlarm => {

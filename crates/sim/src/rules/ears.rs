@@ -29,6 +29,8 @@ struct Leg {
     whispered: bool,
     /// Its agent chose to take the call, after the whisper began.
     accepted: bool,
+    /// Its agent chose not to, before that.
+    declined: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,13 @@ enum Caller {
 
 impl Ears {
     pub(crate) fn new() -> Self {
-        let caller = Leg { party: Party::Caller, stage: Stage::Up, whispered: false, accepted: false };
+        let caller = Leg {
+            party: Party::Caller,
+            stage: Stage::Up,
+            whispered: false,
+            accepted: false,
+            declined: false,
+        };
         Self {
             legs: BTreeMap::from([(AttemptId::CALLER, caller)]),
             ears: BTreeMap::new(),
@@ -79,6 +87,10 @@ impl Ears {
                 if let Some(leg) = self.legs.get_mut(attempt) {
                     leg.accepted |= leg.whispered && leg.party == Party::Agent && leg.stage == Stage::Up;
                 }
+            }
+            Event::Key { attempt, key: '2' } => self.declines(*attempt, |stage| stage == Stage::Up),
+            Event::AgentChose { attempt, choice: AgentChoice::Decline } => {
+                self.declines(*attempt, |stage| stage != Stage::Down);
             }
             Event::Alarm
             | Event::Ringing { .. }
@@ -114,7 +126,10 @@ impl Ears {
         let newest = self.legs.last_key_value().map(|(attempt, _)| *attempt);
         must!(Some(attempt) > newest, "attempt {attempt:?} was used before");
         must!(self.live(party).is_none(), "{party:?} is dialled while {:?} lives", self.live(party));
-        self.legs.insert(attempt, Leg { party, stage: Stage::Dialling, whispered: false, accepted: false });
+        self.legs.insert(
+            attempt,
+            Leg { party, stage: Stage::Dialling, whispered: false, accepted: false, declined: false },
+        );
         self.ears.insert(party, Ear { source: Some(Source::Quiet), playing: None });
         Ok(())
     }
@@ -221,6 +236,12 @@ impl Ears {
         legs.any(|leg| leg.party == Party::Agent && leg.stage == Stage::Up && leg.accepted)
     }
 
+    /// Whether the agent who was dialled last chose not to take the call.
+    pub(crate) fn agent_declined(&self) -> bool {
+        let mut legs = self.legs.values().rev();
+        legs.find(|leg| leg.party == Party::Agent).is_some_and(|leg| leg.declined)
+    }
+
     /// What must be heard while the call waits.
     pub(crate) fn settled(&self, phase: Option<Phase>) -> Verdict {
         let source = |party| self.ears.get(&party).and_then(|ear| ear.source);
@@ -288,6 +309,12 @@ impl Ears {
         let left = self.legs.iter().find(|(_, leg)| leg.stage != Stage::Down);
         must!(left.is_none(), "a leg is left: {left:?}");
         Ok(())
+    }
+
+    fn declines(&mut self, attempt: AttemptId, may: impl Fn(Stage) -> bool) {
+        if let Some(leg) = self.legs.get_mut(&attempt) {
+            leg.declined |= leg.party == Party::Agent && may(leg.stage) && !leg.accepted;
+        }
     }
 
     fn live(&self, party: Party) -> Option<AttemptId> {

@@ -10,6 +10,7 @@ mod ledger;
 
 use std::{sync::Arc, time::Duration};
 
+use segue_acd::Refusal;
 use segue_call::{Action, Entry, Event, Milestone, Party, Phase, Policy, Source};
 
 use self::{caller::Informed, ears::Ears, handoffs::Handoffs, ledger::Ledger};
@@ -112,7 +113,13 @@ impl Watch {
                 self.ledger.enqueue(ticket)
             }
             Action::Withdraw { ticket } => self.ledger.withdraw(*ticket, self.ears.agent_live()),
-            Action::AgentRefused { reservation, .. } => {
+            Action::AgentRefused { reservation, refusal } => {
+                let declined = *refusal == Refusal::Declined;
+                must!(
+                    declined == self.ears.agent_declined(),
+                    "{refusal:?} is told; the agent declined: {}",
+                    !declined
+                );
                 self.ledger.refused(*reservation, self.ears.agent_live(), self.handoffs.number())
             }
             Action::AgentTook { reservation } => self.ledger.took(*reservation, self.handoffs.number()),
