@@ -25,7 +25,7 @@ impl CallTask {
         for action in actions {
             self.parts.board.see(&self.id, self.parts.clock.now(), &action);
             if let Err(error) = self.carry_out(action).await {
-                tracing::error!(call = %self.id, %error, "the call's sound is lost");
+                tracing::error!(%error, "the call's sound is lost");
             }
         }
     }
@@ -131,7 +131,7 @@ impl CallTask {
         let sound = match sound {
             Ok(sound) => sound,
             Err(error) => {
-                tracing::error!(call = %self.id, %error, "a prompt was not spoken");
+                tracing::error!(%error, "a prompt was not spoken");
                 self.plays.remove(&playback);
                 return failed;
             }
@@ -145,7 +145,7 @@ impl CallTask {
         match self.media.command(Command::Play { leg, play, sound }) {
             Ok(()) => None,
             Err(error) => {
-                tracing::error!(call = %self.id, %error, "a prompt was not played");
+                tracing::error!(%error, "a prompt was not played");
                 self.plays.remove(&playback);
                 failed
             }
@@ -172,7 +172,7 @@ impl CallTask {
     }
 
     fn show_brief(&self, agent: &AgentId, brief: &std::sync::Arc<segue_call::Brief>) {
-        tracing::debug!(call = %self.id, %agent, revision = brief.revision, "the brief is shown");
+        tracing::debug!(%agent, revision = brief.revision, "the brief is shown");
         let milestone = Milestone::Brief(std::sync::Arc::clone(brief));
         self.parts.feed.publish(self.parts.clock.now(), Told::Call(self.id.clone(), milestone));
     }
@@ -195,9 +195,9 @@ impl CallTask {
                         mark: u64::from(*state == HandoffState::Bridged),
                     })?;
                 }
-                tracing::info!(call = %self.id, ?state, "handoff");
+                tracing::info!(?state, "handoff");
             }
-            Milestone::Phase { phase } => tracing::info!(call = %self.id, ?phase, "call"),
+            Milestone::Phase { phase } => tracing::info!(?phase, "call"),
             Milestone::Decided(_)
             | Milestone::Heard(_)
             | Milestone::Waiting { .. }
@@ -228,7 +228,7 @@ impl CallTask {
     }
 
     fn not_dialled(&self, attempt: AttemptId, error: &str) {
-        tracing::warn!(call = %self.id, ?attempt, error, "a party cannot be dialled");
+        tracing::warn!(?attempt, error, "a party cannot be dialled");
         self.tell_myself(News::Event(Event::Failed { attempt, failure: DialFailure::Unreachable }));
     }
 

@@ -33,7 +33,7 @@ impl CallTask {
                 self.follow(AttemptId::CALLER, answered);
             }
             Err(error) => {
-                tracing::info!(call = %self.id, %error, "the caller was not answered");
+                tracing::info!(%error, "the caller was not answered");
                 self.media.close(leg.media.leg);
                 let cause = match error {
                     AnswerError::Canceled => LegEnd::HungUp,
@@ -70,7 +70,7 @@ impl CallTask {
                 leg.signalling = Signalling::Up(answered.control());
                 let (party, media) = (leg.party, leg.media.leg);
                 if let Err(error) = self.connect(media, &answered) {
-                    tracing::error!(call = %self.id, %error, "an answered leg has no sound");
+                    tracing::error!(%error, "an answered leg has no sound");
                     return Some(Event::Failed { attempt, failure: DialFailure::Unreachable });
                 }
                 self.listen(party, media);
@@ -78,7 +78,7 @@ impl CallTask {
                 Some(Event::Answered { attempt })
             }
             DialEvent::Failed(failure) => {
-                tracing::info!(call = %self.id, ?attempt, %failure.reason, code = failure.code, "a party was not reached");
+                tracing::info!(?attempt, %failure.reason, code = failure.code, "a party was not reached");
                 self.drop_leg(attempt);
                 Some(Event::Failed { attempt, failure: how_failed(failure.kind) })
             }
@@ -154,7 +154,7 @@ impl CallTask {
         signalling: Option<std::net::SocketAddr>,
     ) {
         if let Err(error) = self.media.command(Command::Remote { leg: media, description, signalling }) {
-            tracing::error!(call = %self.id, %error, "a change of media is lost");
+            tracing::error!(%error, "a change of media is lost");
         }
     }
 
@@ -177,7 +177,7 @@ impl CallTask {
             self.media.listen(media, listener).map_err(|error| error.to_string())
         });
         if let Err(error) = listening {
-            tracing::warn!(call = %self.id, ?party, %error, "a voice is not transcribed");
+            tracing::warn!(?party, %error, "a voice is not transcribed");
         }
     }
 

@@ -17,6 +17,7 @@ use segue_call::{AttemptId, CallId, CallStart, CallerIdentity, Event, Party};
 use segue_media::{Codec, Command, Report};
 use segue_sip::IncomingCall;
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use self::{
     legs::{Leg, Signalling},
@@ -94,10 +95,12 @@ impl Calls {
         parts.board.open(id.clone(), start.at, start.caller.number.clone(), start.language.clone());
         self.calls().insert(id.clone(), sender);
         let known = Known { calls: Arc::clone(self), parts: Arc::clone(parts), id };
-        Ok(async move {
+        let span = tracing::info_span!("call", id = %start.id);
+        let life = async move {
             task.run(start).await;
             drop(known);
-        })
+        };
+        Ok(life.instrument(span))
     }
 
     /// Tells one call something; false if there is no such call or it takes nothing any more.

@@ -106,7 +106,7 @@ impl CallTask {
             while self.tasks.try_join_next().is_some() {}
         }
         while let Some(attempt) = self.legs.any() {
-            tracing::error!(call = %self.id, ?attempt, "a leg outlived its call");
+            tracing::error!(?attempt, "a leg outlived its call");
             self.drop_leg(attempt);
         }
     }
@@ -144,7 +144,7 @@ impl CallTask {
         let line = self.line(at, what);
         if let Err(refused) = self.parts.store.append(line) {
             metrics::log_line_lost();
-            tracing::debug!(call = %self.id, %refused, "the store did not take a line");
+            tracing::debug!(%refused, "the store did not take a line");
         }
     }
 
@@ -154,7 +154,7 @@ impl CallTask {
         let line = self.line(now, what);
         if let Err(error) = self.parts.store.promise(line).await {
             metrics::log_line_lost();
-            tracing::error!(call = %self.id, %error, "a promise is not in the store; the call goes on without it");
+            tracing::error!(%error, "a promise is not in the store; the call goes on without it");
         }
     }
 
@@ -183,7 +183,7 @@ impl CallTask {
                 Some(Event::Key { attempt, key })
             }
             Report::Refused { leg } => {
-                tracing::error!(call = %self.id, "the media engine is full");
+                tracing::error!("the media engine is full");
                 let attempt = self.legs.attempt(leg)?;
                 self.drop_leg(attempt);
                 Some(Event::Ended { attempt, cause: LegEnd::Error, declared: None })
@@ -206,9 +206,9 @@ impl CallTask {
             Report::Measured { mark: 1, ear, .. } => {
                 metrics::dead_air(ear.silence_longest);
                 let silence_ms = ear.silence_longest.as_millis();
-                tracing::info!(call = %self.id, silence_ms, fills = ear.fills, "dead air before the bridge");
+                tracing::info!(silence_ms, fills = ear.fills, "dead air before the bridge");
             }
-            Report::Closed { stats, .. } => tracing::debug!(call = %self.id, ?stats, "a media leg is closed"),
+            Report::Closed { stats, .. } => tracing::debug!(?stats, "a media leg is closed"),
             Report::Measured { .. }
             | Report::Heard { .. }
             | Report::Played { .. }
@@ -240,7 +240,7 @@ impl CallTask {
             }
             Heard::Gap(gap) => {
                 metrics::transcript_gap(cause_name(gap.cause).to_owned());
-                tracing::warn!(call = %self.id, ?party, cause = cause_name(gap.cause), "the transcript has a hole");
+                tracing::warn!(?party, cause = cause_name(gap.cause), "the transcript has a hole");
                 None
             }
             Heard::Started { .. } => None,

@@ -112,19 +112,20 @@ pub(super) async fn caller(
 /// Nobody calls.
 pub(super) async fn bot(phone: &mut Phone, script: Script) -> anyhow::Result<()> {
     let mut leg = phone.answer(async || {}).await?;
-    let lines = async {
-        for line in &script.lines {
-            phone.say(line).await?;
-            let heard = phone.ear.utterances();
-            phone.ear.utterance_after(heard).await;
-        }
-        // Nothing more to say: the line stays open until somebody hangs up.
-        std::future::pending::<anyhow::Result<()>>().await
-    };
     tokio::select! {
-        outcome = lines => outcome,
+        outcome = recite(phone, &script) => outcome,
         () = ended(&mut leg) => Ok(()),
     }
+}
+
+/// Says one line after the other, each when the other side has finished, and then keeps the line open.
+async fn recite(phone: &mut Phone, script: &Script) -> anyhow::Result<()> {
+    for line in &script.lines {
+        phone.say(line).await?;
+        let heard = phone.ear.utterances();
+        phone.ear.utterance_after(heard).await;
+    }
+    std::future::pending().await
 }
 
 /// The agent: lets it ring, answers, hears the whisper out, presses 1, talks.
@@ -143,12 +144,7 @@ pub(super) async fn agent(
         reached(&mut progress, |progress| progress.briefed).await?;
         phone.press('1')?;
         reached(&mut progress, |progress| progress.bridged).await?;
-        for line in &script.lines {
-            phone.say(line).await?;
-            let heard = phone.ear.utterances();
-            phone.ear.utterance_after(heard).await;
-        }
-        std::future::pending::<anyhow::Result<()>>().await
+        recite(phone, &script).await
     };
     tokio::select! {
         outcome = talk => outcome,
