@@ -81,17 +81,17 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
+        let mut look = self.clock.now() + LOOK_AROUND;
         loop {
-            let now = self.clock.now();
-            let look = now + LOOK_AROUND;
             let alarm = self.distributor.poll_timeout().map_or(look, |due| due.min(look));
             match tokio::time::timeout_at(self.clock.instant(alarm), self.inbox.recv()).await {
                 Ok(Some(request)) => self.take(request),
                 Ok(None) => return,
-                Err(_elapsed) => {
-                    self.distributor.alarm(self.clock.now());
-                    self.forget_the_dead();
-                }
+                Err(_elapsed) => self.distributor.alarm(self.clock.now()),
+            }
+            if self.clock.now() >= look {
+                self.forget_the_dead();
+                look = self.clock.now() + LOOK_AROUND;
             }
             while let Some(notice) = self.distributor.poll_notice() {
                 self.pass_on(notice);
