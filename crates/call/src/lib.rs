@@ -26,4 +26,4 @@ pub use policy::{Limits, Message, Policy, PolicyError, PromptError, Prompts, Rou
 pub use record::{CallRecord, EndedBy, Entry, HandoffRecord, Milestone};
 pub use start::{CallStart, CallerIdentity};
 pub use state::{HandoffState, Phase};
-pub use writer::{BriefInput, WhisperLimit};
+pub use writer::{BriefInput, WhisperLimit, Writer};

@@ -11,7 +11,7 @@ use crate::{
     brief::Metadata,
     context::HandoffRequest,
     record::{HandoffRecord, Milestone},
-    writer::{self, BriefInput, WhisperLimit},
+    writer::{BriefInput, WhisperLimit},
 };
 
 impl Core {
@@ -22,18 +22,17 @@ impl Core {
         let number = handoff.map_or_else(|| self.next_handoff(), |record| record.handoff);
         let reason = handoff.map_or_else(no_reason, |record| record.reason.clone());
         let revision = self.known.brief.as_ref().map_or(0, |brief| brief.revision).saturating_add(1);
-        let sentiment = self.known.brief.as_ref().map_or(0.0, |brief| brief.sentiment);
-        let points = self.priority(&reason, sentiment);
         let said = self.known.transcript.for_brief();
-        let mut input = BriefInput {
+        let input = BriefInput {
             handoff: number,
             revision,
             transcript: &said,
             reason: &reason,
             declared: self.known.declared.as_ref(),
             customer: &self.known.customer,
-            priority: points.0,
-            priority_because: &points.1,
+            // Scored below: the score rests on the sentiment that the writer finds.
+            priority: 0,
+            priority_because: &[],
             caller_name: self.start.caller.name.as_deref(),
             language: &self.prompts.language().0,
             whisper: WhisperLimit {
@@ -41,13 +40,8 @@ impl Core {
                 length_max: self.policy.times.whisper_max,
             },
         };
-        let mut brief = writer::write(&input);
-        // The score rests on the sentiment that the writer has just found.
-        let rescored = self.priority(&reason, brief.sentiment);
-        if rescored.0 != points.0 {
-            (input.priority, input.priority_because) = (rescored.0, &rescored.1);
-            brief = writer::write(&input);
-        }
+        let mut brief = self.known.writer.write(&input);
+        (brief.priority, brief.priority_because) = self.priority(&reason, brief.sentiment);
         let all = self.known.transcript.count();
         let left_out = all.saturating_sub(u32::try_from(said.len()).unwrap_or(u32::MAX));
         if left_out > 0 {

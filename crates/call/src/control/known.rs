@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use segue_acd::QueueId;
 
-use crate::{brief::Brief, event::Declared, policy::Limits};
+use crate::{brief::Brief, event::Declared, policy::Limits, writer::Writer};
 
 use super::transcript::Transcript;
 
@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) declared: Option<Declared>,
     /// What a customer lookup found.
     pub(crate) customer: BTreeMap<String, String>,
+    /// Writes the briefs, and remembers what it read.
+    pub(crate) writer: Writer,
     /// The newest brief.
     pub(crate) brief: Option<Arc<Brief>>,
     /// The queue that the newest handoff waits or waited in.
@@ -33,6 +35,7 @@ impl Known {
             transcript: Transcript::new(limits),
             declared: None,
             customer: BTreeMap::new(),
+            writer: Writer::default(),
             brief: None,
             queue: None,
             stale: false,

@@ -32,24 +32,38 @@ struct Claim {
 /// numbers count: it also reads out prices and opening hours.
 #[must_use]
 pub fn of_call(transcript: &[Utterance]) -> Vec<Entity> {
-    let mut entities: Vec<Entity> = Vec::new();
-    let mut known: BTreeSet<(EntityKind, String)> = BTreeSet::new();
     let mut asked = None;
+    let mut found = Vec::new();
     for utterance in transcript.iter().filter(|utterance| utterance.stage == Stage::Final) {
-        let from_bot = utterance.speaker == Speaker::Bot;
-        let found = of_utterance(utterance, asked.filter(|_| utterance.speaker == Speaker::Caller));
+        let answers = asked.filter(|_| utterance.speaker == Speaker::Caller);
+        found.push((utterance.speaker, of_utterance(utterance, answers)));
+        asked = asked_by(utterance);
+    }
+    gathered(found.iter().map(|(speaker, entities)| (*speaker, entities.as_slice())))
+}
+
+/// The entities of a call from those of its utterances, each kept once.
+pub(crate) fn gathered<'a>(found: impl Iterator<Item = (Speaker, &'a [Entity])>) -> Vec<Entity> {
+    let mut entities: Vec<Entity> = Vec::new();
+    let mut known: BTreeSet<(EntityKind, &str)> = BTreeSet::new();
+    for (speaker, found) in found {
         for entity in found {
-            let counts = !from_bot || matches!(entity.kind, EntityKind::Order | EntityKind::Account);
-            if counts && entities.len() < ENTITIES_MAX && known.insert((entity.kind, entity.value.clone())) {
-                entities.push(entity);
+            let counts =
+                speaker != Speaker::Bot || matches!(entity.kind, EntityKind::Order | EntityKind::Account);
+            if counts && entities.len() < ENTITIES_MAX && known.insert((entity.kind, &entity.value)) {
+                entities.push(entity.clone());
             }
-        }
-        match utterance.speaker {
-            Speaker::Caller => asked = None,
-            Speaker::Bot | Speaker::Agent => asked = asked_for(&utterance.text),
         }
     }
     entities
+}
+
+/// What an utterance asks the caller for; the caller's own questions ask for nothing that they would tell.
+pub(crate) fn asked_by(utterance: &Utterance) -> Option<EntityKind> {
+    match utterance.speaker {
+        Speaker::Caller => None,
+        Speaker::Bot | Speaker::Agent => asked_for(&utterance.text),
+    }
 }
 
 /// The entities of one utterance; `asked` is what the other side had just asked for.

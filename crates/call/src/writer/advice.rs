@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use segue_trigger::{Reason, Speaker, Utterance};
+use segue_trigger::{Reason, Speaker};
 
-use super::{BriefInput, goal::Goal, text, tried::Attempt};
+use super::{BriefInput, goal::Goal, reading::Said, text, tried::Attempt};
 use crate::brief::{Entity, EntityKind};
 
 /// All that advice rests on.
 pub(super) struct Situation<'a> {
     pub(super) input: &'a BriefInput<'a>,
-    pub(super) finals: &'a [&'a Utterance],
+    pub(super) said: &'a [Said<'a>],
     pub(super) goal: &'a Goal,
     pub(super) entities: &'a [Entity],
     pub(super) attempts: &'a [Attempt],
@@ -90,9 +90,9 @@ impl Situation<'_> {
     pub(super) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         let topic = self.goal.topic.map(|mention| mention.topic);
-        if self.finals.is_empty() {
+        if self.said.is_empty() {
             missing.push("a transcript: nothing was said, or nothing was recognised".to_owned());
-        } else if self.finals.iter().all(|utterance| utterance.speaker != Speaker::Caller) {
+        } else if self.said.iter().all(|said| said.utterance.speaker != Speaker::Caller) {
             missing.push("the caller's words: only the bot was heard".to_owned());
         }
         if !self.goal.known {
@@ -111,7 +111,7 @@ impl Situation<'_> {
         if topic.is_some_and(|topic| topic.needs_account) && !account_known {
             missing.push("the account number".to_owned());
         }
-        let faint = self.finals.iter().filter(|utterance| {
+        let faint = self.said.iter().map(|said| said.utterance).filter(|utterance| {
             utterance.speaker == Speaker::Caller && utterance.confidence < CONFIDENCE_MIN
         });
         missing.extend(faint.take(FAINT_MAX).map(|utterance| {

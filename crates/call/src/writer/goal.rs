@@ -1,8 +1,11 @@
 //! The main question of a call: the caller's most telling words, without greetings and pleas for a human.
 
+use std::collections::BTreeMap;
+
 use segue_trigger::{Speaker, Utterance, UtteranceId};
 
 use super::{
+    reading::Said,
     text,
     topic::{self, Mention},
 };
@@ -23,76 +26,92 @@ pub(super) struct Goal {
 }
 
 /// Finds the main question.
-pub(super) fn find(finals: &[&Utterance], entities: &[Entity], declared: Option<&Declared>) -> Goal {
-    let told = finals.iter().filter(|utterance| utterance.speaker == Speaker::Caller);
-    let mut best: Option<Candidate> = None;
-    for (place, utterance) in told.enumerate() {
-        let Some(candidate) = Candidate::read(utterance, entities, place) else { continue };
+pub(super) fn find(said: &[Said<'_>], entities: &[Entity], declared: Option<&Declared>) -> Goal {
+    let mut here: BTreeMap<UtteranceId, usize> = BTreeMap::new();
+    for entity in entities {
+        *here.entry(entity.utterance).or_default() += 1;
+    }
+    let told = said.iter().filter(|said| said.utterance.speaker == Speaker::Caller);
+    let mut best: Option<Candidate<'_>> = None;
+    for (place, said) in told.enumerate() {
+        let Some(told) = said.reading.told.as_ref() else { continue };
+        let utterance = said.utterance;
+        let entities = here.get(&utterance.id).copied().unwrap_or_default();
+        let candidate =
+            Candidate { utterance: utterance.id, told, score: told.weight(utterance, place, entities) };
         if best.as_ref().is_none_or(|best| candidate.score > best.score) {
             best = Some(candidate);
         }
     }
     match best.filter(|best| best.score >= SCORE_MIN) {
         Some(best) => best.goal(entities),
-        None => without_words(declared, finals),
+        None => without_words(declared, said),
     }
 }
 
-/// What one utterance says about the goal.
-struct Candidate {
-    utterance: UtteranceId,
+/// What one utterance says about the goal, whatever else is said.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
     text: String,
     topic: Option<Mention>,
     score: f32,
 }
 
-impl Candidate {
-    fn read(utterance: &Utterance, entities: &[Entity], place: usize) -> Option<Self> {
-        let sentences: Vec<String> = text::sentences(&utterance.text)
+impl Told {
+    /// Reads it from what a caller said; `None` if nothing is said about a goal.
+    pub(super) fn read(said: &str) -> Option<Self> {
+        let sentences: Vec<String> = text::sentences(said)
             .filter_map(without_plea)
             .map(|sentence| text::without_preamble(&sentence))
             .filter(|sentence| content(sentence) > 0)
             .collect();
-        let best = sentences
-            .iter()
-            .enumerate()
-            .max_by(|left, right| score(left.1).total_cmp(&score(right.1)).then(right.0.cmp(&left.0)))?
-            .1;
+        let scored = sentences.iter().map(|sentence| (score(sentence), sentence));
+        // The first of the best.
+        let (score, best) = scored.reduce(|best, later| if later.0 > best.0 { later } else { best })?;
         let whole = sentences.iter().map(|sentence| text::ended(sentence)).collect::<Vec<_>>().join(" ");
         let short = whole.split_whitespace().count() <= GOAL_WORDS_MAX;
         let told = if short { whole } else { text::shortened(best, GOAL_WORDS_MAX) };
-        let here = entities.iter().filter(|entity| entity.utterance == utterance.id).count();
-        let entity_score: f32 = [0.0, 1.0, 1.6].get(here).copied().unwrap_or(2.0);
-        let early = if place < 2 { 0.5 } else { 0.0 };
-        let heard = 0.5 + 0.5 * utterance.confidence.clamp(0.0, 1.0);
-        Some(Self {
-            utterance: utterance.id,
-            topic: topic::mentions(&told).first().copied(),
-            score: (score(best) + entity_score + early) * heard,
-            text: told,
-        })
+        Some(Self { topic: topic::mentions(&told).first().copied(), score, text: told })
     }
 
+    /// How likely it is the goal, by its place among the caller's utterances and the entities that were first said
+    /// in it.
+    fn weight(&self, utterance: &Utterance, place: usize, entities: usize) -> f32 {
+        let entity_score: f32 = [0.0, 1.0, 1.6].get(entities).copied().unwrap_or(2.0);
+        let early = if place < 2 { 0.5 } else { 0.0 };
+        let heard = 0.5 + 0.5 * utterance.confidence.clamp(0.0, 1.0);
+        (self.score + entity_score + early) * heard
+    }
+}
+
+/// An utterance that may be the goal.
+struct Candidate<'a> {
+    utterance: UtteranceId,
+    told: &'a Told,
+    score: f32,
+}
+
+impl Candidate<'_> {
     fn goal(self, entities: &[Entity]) -> Goal {
         let mut cites = vec![self.utterance];
-        let mut line = self.text;
+        let mut line = self.told.text.clone();
         let order = entities.iter().find(|entity| entity.kind == EntityKind::Order);
         if let Some(order) = order.filter(|order| order.utterance != self.utterance) {
             line = format!("{} (order {})", text::unended(&line), order.value);
             cites.push(order.utterance);
         }
-        Goal { fact: Fact { text: line, cites }, topic: self.topic, known: true }
+        Goal { fact: Fact { text: line, cites }, topic: self.told.topic, known: true }
     }
 }
 
 /// Nobody said what it is about: the bot may have, or nothing is known.
-fn without_words(declared: Option<&Declared>, finals: &[&Utterance]) -> Goal {
+fn without_words(declared: Option<&Declared>, said: &[Said<'_>]) -> Goal {
     let told = declared.and_then(|declared| {
         let reason = Some(declared.reason.as_str()).filter(|reason| !reason.is_empty());
         declared.intent.as_deref().filter(|intent| !intent.is_empty()).or(reason)
     });
     let Some(told) = told else {
-        let nothing_said = finals.iter().all(|utterance| utterance.speaker != Speaker::Caller);
+        let nothing_said = said.iter().all(|said| said.utterance.speaker != Speaker::Caller);
         let line = if nothing_said {
             "Nothing is known: the caller said nothing."
         } else {

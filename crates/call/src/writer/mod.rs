@@ -5,6 +5,7 @@
 
 mod advice;
 mod goal;
+mod reading;
 mod sentiment;
 mod text;
 mod topic;
@@ -13,10 +14,14 @@ mod whisper;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use segue_trigger::{Reason, Stage, Utterance};
+use segue_trigger::{Reason, Speaker, Stage, Utterance};
 
 pub use self::whisper::spoken_length;
-use self::{advice::Situation, whisper::Parts};
+use self::{
+    advice::Situation,
+    reading::{Reading, Said},
+    whisper::Parts,
+};
 use crate::{brief::Brief, entity, event::Declared};
 
 /// What the brief is written from.
@@ -62,25 +67,48 @@ impl Default for WhisperLimit {
     }
 }
 
-/// Writes the brief.
+/// Writes the briefs of one call, one after the other.
+///
+/// It remembers what it read in each utterance, so that a turn costs the reading of what is new. What it writes does
+/// not depend on that: it is what [`write`] gives.
+#[derive(Clone, Debug, Default)]
+pub struct Writer {
+    /// Of the utterances of the last brief, in their order.
+    readings: Vec<Reading>,
+}
+
+impl Writer {
+    /// Writes the brief.
+    #[must_use]
+    pub fn write(&mut self, input: &BriefInput<'_>) -> Brief {
+        let finals: Vec<&Utterance> =
+            input.transcript.iter().filter(|utterance| utterance.stage == Stage::Final).collect();
+        self.readings = reading::of_call(std::mem::take(&mut self.readings), &finals);
+        let said: Vec<Said<'_>> = finals
+            .iter()
+            .zip(&self.readings)
+            .map(|(utterance, reading)| Said { utterance, reading })
+            .collect();
+        put_together(input, &said)
+    }
+}
+
+/// Writes the brief of a whole transcript at once.
 #[must_use]
 pub fn write(input: &BriefInput<'_>) -> Brief {
-    let finals: Vec<&Utterance> =
-        input.transcript.iter().filter(|utterance| utterance.stage == Stage::Final).collect();
-    let entities = entity::of_call(input.transcript);
-    let goal = goal::find(&finals, &entities, input.declared);
-    let attempts = tried::find(&finals, input.declared);
-    let sentiment = sentiment::of_call(input.transcript);
+    Writer::default().write(input)
+}
+
+fn put_together(input: &BriefInput<'_>, said: &[Said<'_>]) -> Brief {
+    let entities =
+        entity::gathered(said.iter().map(|said| (said.utterance.speaker, said.reading.entities.as_slice())));
+    let goal = goal::find(said, &entities, input.declared);
+    let attempts = tried::find(said, input.declared);
+    let of_caller = said.iter().filter(|said| said.utterance.speaker == Speaker::Caller);
+    let sentiment = sentiment::over(of_caller.map(|said| said.reading.sentiment));
     let name = first_name(input);
-    let situation = Situation {
-        input,
-        finals: &finals,
-        goal: &goal,
-        entities: &entities,
-        attempts: &attempts,
-        sentiment,
-        name,
-    };
+    let situation =
+        Situation { input, said, goal: &goal, entities: &entities, attempts: &attempts, sentiment, name };
     let whisper = whisper::compose(
         &Parts {
             name,

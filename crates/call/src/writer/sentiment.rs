@@ -2,17 +2,12 @@
 //!
 //! Later utterances weigh more, since an agent meets the caller as they are now.
 
-use segue_trigger::{Speaker, Stage, Utterance};
-
-/// The caller's sentiment over the call, −1..=1; 0 if they said nothing with feeling.
-pub(super) fn of_call(transcript: &[Utterance]) -> f32 {
+/// The caller's sentiment over the call from that of each of their utterances, −1..=1; 0 if nothing was said with
+/// feeling.
+pub(super) fn over(scores: impl Iterator<Item = f32>) -> f32 {
     let mut total = 0.0;
     let mut weights = 0.0;
-    let said = transcript
-        .iter()
-        .filter(|utterance| utterance.speaker == Speaker::Caller && utterance.stage == Stage::Final);
-    for utterance in said {
-        let score = of_text(&utterance.text);
+    for score in scores {
         total = total * FADE + score;
         weights = weights * FADE + if score == 0.0 { NEUTRAL_WEIGHT } else { 1.0 };
     }

@@ -2,7 +2,7 @@
 
 use segue_trigger::{Speaker, Utterance, UtteranceId};
 
-use super::text;
+use super::{reading::Said, text};
 use crate::{brief::Fact, event::Declared};
 
 /// Something that was tried.
@@ -15,21 +15,17 @@ pub(super) struct Attempt {
 }
 
 /// The attempts of a call, in order; the oldest are left out where there are too many.
-pub(super) fn find(finals: &[&Utterance], declared: Option<&Declared>) -> Vec<Attempt> {
+pub(super) fn find(said: &[Said<'_>], declared: Option<&Declared>) -> Vec<Attempt> {
     let mut attempts: Vec<Attempt> = declared.map(told).unwrap_or_default();
     let mut confused: Vec<UtteranceId> = Vec::new();
-    for (place, utterance) in finals.iter().enumerate() {
-        for sentence in text::sentences(&utterance.text) {
-            let kind = match utterance.speaker {
-                Speaker::Bot => of_bot(sentence),
-                Speaker::Caller => of_caller(sentence),
-                Speaker::Agent => Kind::Nothing,
-            };
-            if kind == Kind::Confused {
-                confused.push(utterance.id);
-            } else if kind != Kind::Nothing {
-                let answer = finals.get(place + 1).filter(|next| next.speaker == Speaker::Caller);
-                attempts.push(attempt(utterance, sentence, kind, answer.copied()));
+    for (place, here) in said.iter().enumerate() {
+        let id = here.utterance.id;
+        let refusal =
+            said.get(place + 1).and_then(|next| Some((next.utterance.id, next.reading.refusal.as_deref()?)));
+        for step in &here.reading.steps {
+            match step {
+                Step::Confused => confused.push(id),
+                Step::Tried(tried) => attempts.push(tried.attempt(id, refusal)),
             }
         }
     }
@@ -41,6 +37,66 @@ pub(super) fn find(finals: &[&Utterance], declared: Option<&Declared>) -> Vec<At
         attempts.push(Attempt { fact: Fact { text: line, cites: confused }, failure: None });
     }
     attempts
+}
+
+/// What one sentence says about attempts, whatever is answered to it.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// The bot did not understand.
+    Confused,
+    /// Something was tried.
+    Tried(Tried),
+}
+
+/// What was tried, in one sentence.
+#[derive(Clone, Debug)]
+pub(super) struct Tried {
+    /// Who, and what they said.
+    line: String,
+    /// Whether the caller tried it themselves.
+    own: bool,
+    /// The bot's own words, if it said that it could not do something.
+    failure: Option<String>,
+}
+
+impl Tried {
+    fn read(sentence: &str, kind: Kind) -> Self {
+        let own = kind == Kind::OwnAttempt;
+        let plain = text::without_preamble(&without_apology(sentence));
+        let who = if own { "Caller" } else { "Bot" };
+        let line = format!("{who}: {}", text::shortened(text::unended(&plain), WORDS_MAX));
+        Self { line, own, failure: (kind == Kind::Failed).then(|| text::unended(&plain).to_owned()) }
+    }
+
+    /// The attempt with what the caller said to it next.
+    fn attempt(&self, id: UtteranceId, refusal: Option<(UtteranceId, &str)>) -> Attempt {
+        let fact = match refusal.filter(|_| !self.own) {
+            Some((answer, words)) => {
+                Fact { text: format!("{}. Caller: {words}", self.line), cites: vec![id, answer] }
+            }
+            None => Fact { text: self.line.clone(), cites: vec![id] },
+        };
+        Attempt { fact, failure: self.failure.clone() }
+    }
+}
+
+/// Reads what an utterance says about attempts.
+pub(super) fn steps(utterance: &Utterance) -> Vec<Step> {
+    let step = |sentence: &str| {
+        let kind = match utterance.speaker {
+            Speaker::Bot => of_bot(sentence),
+            Speaker::Caller => of_caller(sentence),
+            Speaker::Agent => Kind::Nothing,
+        };
+        match kind {
+            Kind::Nothing => None,
+            Kind::Confused => Some(Step::Confused),
+            Kind::Failed | Kind::Answered | Kind::OwnAttempt => {
+                Some(Step::Tried(Tried::read(sentence, kind)))
+            }
+        }
+    };
+    text::sentences(&utterance.text).filter_map(step).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,21 +126,6 @@ fn told(declared: &Declared) -> Vec<Attempt> {
     steps.take(ATTEMPTS_MAX).map(attempt).collect()
 }
 
-fn attempt(utterance: &Utterance, sentence: &str, kind: Kind, answer: Option<&Utterance>) -> Attempt {
-    let own = kind == Kind::OwnAttempt;
-    let plain = text::without_preamble(&without_apology(sentence));
-    let mut cites = vec![utterance.id];
-    let who = if own { "Caller" } else { "Bot" };
-    let mut line = format!("{who}: {}", text::shortened(text::unended(&plain), WORDS_MAX));
-    let refusal = answer.filter(|_| !own).and_then(|answer| Some((answer.id, refusal(&answer.text)?)));
-    if let Some((id, words)) = refusal {
-        line = format!("{line}. Caller: {}", text::shortened(text::unended(&words), WORDS_MAX));
-        cites.push(id);
-    }
-    let failure = (kind == Kind::Failed).then(|| text::unended(&plain).to_owned());
-    Attempt { fact: Fact { text: line, cites }, failure }
-}
-
 fn of_bot(sentence: &str) -> Kind {
     let words = text::words(sentence);
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| text::says(&words, phrase));
@@ -109,14 +150,13 @@ fn of_caller(sentence: &str) -> Kind {
     if own && !plea { Kind::OwnAttempt } else { Kind::Nothing }
 }
 
-/// The sentence in which the caller says that it did not help.
-fn refusal(answer: &str) -> Option<String> {
-    text::sentences(answer)
-        .find(|sentence| {
-            let words = text::words(sentence);
-            REFUSALS.iter().any(|phrase| text::says(&words, phrase))
-        })
-        .map(text::without_preamble)
+/// The words in which a caller says that something did not help.
+pub(super) fn refusal(answer: &str) -> Option<String> {
+    let sentence = text::sentences(answer).find(|sentence| {
+        let words = text::words(sentence);
+        REFUSALS.iter().any(|phrase| text::says(&words, phrase))
+    })?;
+    Some(text::shortened(text::unended(&text::without_preamble(sentence)), WORDS_MAX))
 }
 
 /// `I'm sorry, but I could not find it`: without the apology.
