@@ -10,14 +10,16 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use segue_media::Codec;
+use segue_media::{
+    Codec,
+    resample::{self, Up},
+};
 use segue_speech::{
     Clock, Endpointing, Flite, ModelCatalogue, Synthesizer, VoiceDetector, VoiceStyle, WhisperEngine,
     WhisperOptions,
     listen::Endpointer,
     normalise,
     pool::{Engine, Stop},
-    sound::{Doubler, linear},
 };
 
 const SENTENCE: &str =
@@ -25,7 +27,7 @@ const SENTENCE: &str =
 
 fn listening(criterion: &mut Criterion) {
     let payload: [u8; 160] = std::array::from_fn(|place| (place * 37 % 256) as u8);
-    let mut doubler = Doubler::default();
+    let mut up = Up::default();
     let mut detector = VoiceDetector::default();
     let mut endpointer = Endpointer::new(Endpointing::default());
     let mut wide = Vec::new();
@@ -34,9 +36,10 @@ fn listening(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("one frame: decode, 16 kHz, voice activity, endpointing", |bencher| {
         bencher.iter(|| {
-            let narrow = payload.map(|byte| linear(byte, Codec::Pcmu));
+            let mut narrow = [0; 160];
+            Codec::Pcmu.decode_into(&payload, &mut narrow);
             wide.clear();
-            doubler.push(&narrow, &mut wide);
+            up.push(&narrow, &mut wide);
             let score = detector.score(&wide);
             at += Duration::from_millis(20);
             endpointer.push(at, wide.first_chunk().expect("a frame"), score.min(0.1))
@@ -63,8 +66,7 @@ fn decoding(criterion: &mut Criterion) {
     let clock: Clock = Arc::new(|| Duration::ZERO);
     let sound: Vec<i16> = {
         let narrow = Flite.speak(SENTENCE, VoiceStyle::PROMPT).unwrap();
-        let mut wide = Vec::new();
-        Doubler::default().push(&narrow, &mut wide);
+        let mut wide = resample::up(&narrow);
         wide.truncate(64_000);
         wide
     };

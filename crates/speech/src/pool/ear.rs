@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use segue_media::resample::Up;
 use segue_trigger::{Speaker, Stage};
 
 use super::{
@@ -17,10 +18,7 @@ use super::{
     stats::Counters,
     words::Sink,
 };
-use crate::{
-    listen::{Cue, EndKind, Endpointer, Endpointing, FRAME, FRAME_LENGTH, Segment, VoiceDetector},
-    sound::{Doubler, linear},
-};
+use crate::listen::{Cue, EndKind, Endpointer, Endpointing, FRAME, FRAME_LENGTH, Segment, VoiceDetector};
 
 /// What an ear needs of the front thread while it works.
 pub(super) struct Desk<'a> {
@@ -72,7 +70,7 @@ impl Voice {
 
 /// From frames to cues.
 struct Hearing {
-    doubler: Doubler,
+    up: Up,
     detector: VoiceDetector,
     endpointer: Endpointer,
     wide: Vec<i16>,
@@ -127,7 +125,7 @@ impl Ear {
             reader: Reader::default(),
             voice: Voice { speaker, language: language.map(Arc::from), partials, sink },
             sound: Hearing {
-                doubler: Doubler::default(),
+                up: Up::default(),
                 detector: VoiceDetector::default(),
                 endpointer: Endpointer::new(rules),
                 wide: Vec::with_capacity(FRAME),
@@ -412,13 +410,14 @@ impl Ear {
 
 impl Hearing {
     fn cue(&mut self, at: Duration, sound: &Sound) -> Cue {
-        let narrow: [i16; 160] = match sound {
-            Sound::G711(payload, codec) => payload.map(|byte| linear(byte, *codec)),
-            Sound::Linear(samples) => *samples,
-            Sound::Lost => [0; 160],
-        };
+        let mut narrow = [0; 160];
+        match sound {
+            Sound::G711(payload, codec) => codec.decode_into(payload, &mut narrow),
+            Sound::Linear(samples) => narrow = *samples,
+            Sound::Lost => {}
+        }
         self.wide.clear();
-        self.doubler.push(&narrow, &mut self.wide);
+        self.up.push(&narrow, &mut self.wide);
         let score = self.detector.score(&self.wide);
         self.wide.first_chunk().map_or(Cue::Nothing, |frame| self.endpointer.push(at, frame, score))
     }

@@ -6,10 +6,12 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+use segue_media::{level, resample};
+
 use super::{Pace, SynthesisError, Synthesizer, TEXT_MAX, Voice, VoiceStyle};
 use crate::{
     ffi::FliteVoice,
-    sound::{halve, level_to, trim},
+    sound::{level_to, trim},
 };
 
 /// The embedded synthesiser. Cheap to make and to copy.
@@ -31,17 +33,15 @@ impl Synthesizer for Flite {
         let wave = voice(style).and_then(|voice| voice.synthesise(&text)).ok_or_else(|| failed.clone())?;
         let mut samples = match wave.rate {
             8_000 => wave.samples,
-            16_000 => halve(&wave.samples),
+            16_000 => resample::down(&wave.samples),
             _ => return Err(failed),
         };
         trim(&mut samples, SILENCE_MAX);
-        level_to(&mut samples, LEVEL_DBOV);
+        level_to(&mut samples, level::SPEECH);
         if samples.is_empty() { Err(failed) } else { Ok(samples) }
     }
 }
 
-/// Active speech level of everything we say (DESIGN §3).
-const LEVEL_DBOV: f32 = -22.0;
 /// Silence left at each end, in samples at 8 kHz: 60 ms.
 const SILENCE_MAX: usize = 480;
 /// A word that flite reads letter by letter for ever is cut here, in characters.

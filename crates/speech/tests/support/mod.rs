@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_media::Codec;
+use segue_media::{Codec, wav};
 use segue_speech::{
     Clock, Flite, GapCause, Heard, Hypothesis, Recognizer, Speech, SpeechConfig, Stream, StreamOptions,
     Synthesizer, VoiceStyle,
@@ -125,10 +125,11 @@ impl Line {
     }
 }
 
-/// The data of a WAV file with µ-law samples.
+/// The sound of a WAV file as µ-law.
 pub(crate) fn mulaw(file: &[u8]) -> Vec<u8> {
-    let place = file.windows(4).position(|four| four == b"data").unwrap();
-    file[place + 8..].to_vec()
+    let (rate, samples) = wav::decode(file).unwrap();
+    assert_eq!(rate, 8_000);
+    samples.into_iter().map(|sample| Codec::Pcmu.encode(sample)).collect()
 }
 
 /// Waits for a condition that another thread brings about.
@@ -228,6 +229,6 @@ impl Decoder for CountingDecoder {
             std::thread::park_timeout(Duration::from_millis(1));
         }
         let words: Vec<String> = (1..=sound.len() / 8_000).map(|count| format!("w{count}")).collect();
-        Ok(Decoded { text: words.join(" "), confidence: 0.9, retried: false })
+        Ok(Decoded { text: words.join(" "), confidence: 0.9, ..Decoded::default() })
     }
 }
