@@ -45,7 +45,7 @@ pub struct Model {
 }
 
 /// How a model wants to be run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traits {
     /// Whether the first token may not be the end: true for the published models, which else give up early.
     pub suppress_blank: bool,
@@ -55,13 +55,26 @@ pub struct Traits {
     pub audio_context: Option<i32>,
     /// The longest utterance it can take.
     pub longest: Option<Duration>,
+    /// The mean token probability, 0..=1, below which its words are not told.
+    pub confidence_min: f32,
 }
 
 impl Default for Traits {
     fn default() -> Self {
-        Traits { suppress_blank: true, prompt: true, audio_context: None, longest: None }
+        Traits {
+            suppress_blank: true,
+            prompt: true,
+            audio_context: None,
+            longest: None,
+            confidence_min: CONFIDENCE_MIN,
+        }
     }
 }
+
+/// For a model that states none. Whisper's own decoder counts a text as failed below a mean log probability of −1,
+/// a geometric mean of 0.37; the plain mean is never below that one, so Whisper itself would hardly keep what is
+/// under 0.4 here. Words above it that are still shaky are weighed by the trigger rules.
+const CONFIDENCE_MIN: f32 = 0.4;
 
 /// A model whose file has the right checksum.
 #[derive(Clone, Debug, PartialEq)]
@@ -267,6 +280,7 @@ struct Entry {
     purpose: String,
     #[serde(default)]
     demo: bool,
+    confidence_min: Option<f32>,
     card: Option<PathBuf>,
 }
 
@@ -279,6 +293,7 @@ struct Card {
     prompt: Option<bool>,
     audio_ctx: Option<i32>,
     max_seconds: Option<f32>,
+    confidence_min: Option<f32>,
 }
 
 impl Entry {
@@ -302,6 +317,11 @@ impl Entry {
         if self.file.components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
             return Err(wrong("file must lie below the models' folder"));
         }
+        let mut traits = card.map(|card| card.traits()).unwrap_or_default();
+        traits.confidence_min = self.confidence_min.unwrap_or(traits.confidence_min);
+        if !(0.0..=1.0).contains(&traits.confidence_min) {
+            return Err(wrong("confidence_min is a mean token probability, 0 to 1"));
+        }
         Ok(Some(Model {
             name: self.name,
             file: self.file,
@@ -312,7 +332,7 @@ impl Entry {
             languages: self.languages,
             purpose: self.purpose,
             demo: self.demo,
-            traits: card.map(|card| card.traits()).unwrap_or_default(),
+            traits,
         }))
     }
 }
@@ -324,6 +344,7 @@ impl Card {
             prompt: self.prompt.unwrap_or(false),
             audio_context: self.audio_ctx.filter(|context| *context > 0),
             longest: self.max_seconds.and_then(|seconds| Duration::try_from_secs_f32(seconds).ok()),
+            confidence_min: self.confidence_min.unwrap_or(CONFIDENCE_MIN),
         }
     }
 }
@@ -419,6 +440,8 @@ mod tests {
             (outside, "below the models' folder"),
             (manifest(HELLO).replace("size = 5\n", ""), "either here or in its card"),
             (manifest(HELLO).replace("size = 5", "sise = 5"), "sise"),
+            (manifest(HELLO) + "confidence_min = 75\n", "0 to 1"),
+            (manifest(HELLO) + "confidence_min = nan\n", "0 to 1"),
         ];
         for (text, told) in cases {
             let error = ModelCatalogue::load(folder(&text).path()).unwrap_err().to_string();
@@ -433,7 +456,7 @@ mod tests {
         let folder = folder(text);
         assert!(ModelCatalogue::load(folder.path()).unwrap().models.is_empty());
         let card = format!(
-            "{{\"size\": 5, \"sha256\": \"{HELLO}\", \"suppress_blank\": false, \"audio_ctx\": 192, \"max_seconds\": 3.5, \"more\": 1}}"
+            "{{\"size\": 5, \"sha256\": \"{HELLO}\", \"suppress_blank\": false, \"audio_ctx\": 192, \"max_seconds\": 3.5, \"confidence_min\": 0.75, \"more\": 1}}"
         );
         std::fs::write(folder.path().join("card.json"), card).unwrap();
         std::fs::write(folder.path().join("d.bin"), "hello").unwrap();
@@ -444,7 +467,18 @@ mod tests {
             prompt: false,
             audio_context: Some(192),
             longest: Some(Duration::from_secs_f32(3.5)),
+            confidence_min: 0.75,
         };
         assert_eq!(verified.traits(), traits);
+    }
+
+    #[test]
+    fn a_manifest_may_set_the_confidence_of_a_model_without_a_card() {
+        for (line, confidence_min) in [("", CONFIDENCE_MIN), ("confidence_min = 0.6\n", 0.6)] {
+            let folder = folder(&(manifest(HELLO) + line));
+            std::fs::write(folder.path().join("tiny.bin"), "hello").unwrap();
+            let verified = ModelCatalogue::load(folder.path()).unwrap().verify("tiny").unwrap();
+            assert_eq!(verified.traits(), Traits { confidence_min, ..Traits::default() });
+        }
     }
 }

@@ -36,12 +36,14 @@ pub trait Decoder {
 /// What an utterance holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded {
-    /// The words; empty when nothing was said.
+    /// The words; empty when nothing was said, or nothing that the engine is sure of.
     pub text: String,
     /// Mean token probability, 0..=1.
     pub confidence: f32,
     /// Whether it took a second attempt.
     pub retried: bool,
+    /// Whether there were words, left out because the engine's confidence in them was too low.
+    pub unsure: bool,
 }
 
 /// Why there are no words.

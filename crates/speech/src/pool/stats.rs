@@ -44,8 +44,10 @@ pub struct FrameCounts {
 pub struct DecodeCounts {
     /// Finals with words.
     pub finals: u64,
-    /// Finals without a word.
+    /// Finals without a word that is told.
     pub withdrawn: u64,
+    /// Decodes of any kind whose words were too unsure to be told; such a final is `withdrawn` too.
+    pub unsure: u64,
     /// Partials with words.
     pub partials: u64,
     /// Partials and speculations that were dropped or stopped.
@@ -84,6 +86,7 @@ pub(super) struct Ends {
     pub(super) dropped: Count,
     pub(super) promoted: Count,
     pub(super) retried: Count,
+    pub(super) unsure: Count,
     pub(super) failed: Count,
     pub(super) gaps: Count,
 }
@@ -148,6 +151,7 @@ impl Counters {
             decodes: DecodeCounts {
                 finals: ends.finals.read(),
                 withdrawn: ends.withdrawn.read(),
+                unsure: ends.unsure.read(),
                 partials: ends.partials.read(),
                 dropped: ends.dropped.read(),
                 promoted: ends.promoted.read(),

@@ -74,7 +74,7 @@ pub enum Heard {
     },
     /// A partial or the final of an utterance. A final ends its segment.
     Hypothesis(Hypothesis),
-    /// It was no speech after all, or nothing that can be written: forget its partials.
+    /// It was no speech after all, or nothing that can be written with confidence: forget its partials.
     Withdrawn {
         /// Which utterance.
         segment: u64,

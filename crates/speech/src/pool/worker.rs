@@ -110,6 +110,7 @@ fn work(bench: &Bench, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
     });
     if let Ok(decoded) = &result {
         bench.counters.ends.retried.add(u64::from(decoded.retried));
+        bench.counters.ends.unsure.add(u64::from(decoded.unsure));
     }
     outcome(result, false)
 }

@@ -6,8 +6,6 @@ pub(super) struct Attempt {
     pub(super) text: String,
     /// Mean probability of the text's tokens.
     pub(super) probability: f32,
-    /// Probability that nothing was said.
-    pub(super) no_speech: f32,
     pub(super) tokens: usize,
 }
 
@@ -18,17 +16,18 @@ pub(super) enum Verdict {
     Words(String),
     /// Nothing was said.
     Nothing,
+    /// Words, and too little behind them.
+    Unsure,
     /// The model lost its way; another attempt may help.
     Broken,
 }
 
-/// Judges a run over so many seconds of sound.
-pub(super) fn judge(attempt: &Attempt, seconds: f32) -> Verdict {
+/// Judges a run over so many seconds of sound; `confidence_min` is the model's own ([`Traits`](crate::models::Traits)).
+///
+/// whisper.cpp 1.8 has no probability of silence to go by: it reads it from a row that it has not computed.
+pub(super) fn judge(attempt: &Attempt, seconds: f32, confidence_min: f32) -> Verdict {
     let text = without_remarks(&attempt.text);
     if !text.chars().any(char::is_alphanumeric) {
-        return Verdict::Nothing;
-    }
-    if attempt.no_speech > NO_SPEECH_MAX && attempt.probability < PROBABILITY_MIN {
         return Verdict::Nothing;
     }
     if attempt.probability < ARTEFACT_SURE && is_artefact(&text) {
@@ -36,6 +35,9 @@ pub(super) fn judge(attempt: &Attempt, seconds: f32) -> Verdict {
     }
     if repeats(&text) || too_many_words(&text, seconds) {
         return Verdict::Broken;
+    }
+    if attempt.probability < confidence_min {
+        return Verdict::Unsure;
     }
     Verdict::Words(text)
 }
@@ -101,16 +103,14 @@ fn too_many_words(text: &str, seconds: f32) -> bool {
     text.split_whitespace().count() as f32 > 4.0 + 8.0 * seconds
 }
 
-const NO_SPEECH_MAX: f32 = 0.6;
-const PROBABILITY_MIN: f32 = 0.4;
 const ARTEFACT_SURE: f32 = 0.8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn heard(text: &str, probability: f32, no_speech: f32) -> Verdict {
-        judge(&Attempt { text: text.to_owned(), probability, no_speech, tokens: 5 }, 3.0)
+    fn heard(text: &str, probability: f32) -> Verdict {
+        judge(&Attempt { text: text.to_owned(), probability, tokens: 5 }, 3.0, 0.4)
     }
 
     fn words(text: &str) -> Verdict {
@@ -119,29 +119,41 @@ mod tests {
 
     #[test]
     fn words_are_kept_and_spaces_put_in_order() {
-        assert_eq!(heard("  I want  a human. ", 0.9, 0.1), words("I want a human."));
+        assert_eq!(heard("  I want  a human. ", 0.9), words("I want a human."));
     }
 
     #[test]
     fn remarks_are_taken_out_and_a_remark_alone_is_nothing() {
         for text in ["[BLANK_AUDIO]", "(music)", "*sighs*", "♪♪", " . ", "", "[Music] (applause)", "(upbeat"]
         {
-            assert_eq!(heard(text, 0.9, 0.1), Verdict::Nothing, "{text:?}");
+            assert_eq!(heard(text, 0.9), Verdict::Nothing, "{text:?}");
         }
-        assert_eq!(heard("(coughs) my order is late [noise]", 0.9, 0.1), words("my order is late"));
+        assert_eq!(heard("(coughs) my order is late [noise]", 0.9), words("my order is late"));
     }
 
     #[test]
-    fn an_unsure_text_over_likely_silence_is_nothing() {
-        assert_eq!(heard("you", 0.3, 0.7), Verdict::Nothing);
-        assert_eq!(heard("you", 0.3, 0.5), words("you"));
-        assert_eq!(heard("you", 0.5, 0.7), words("you"));
+    fn a_text_below_the_models_own_confidence_is_unsure() {
+        let cases = [
+            ("agents thinks for up as soon a", 0.64, 0.75, Verdict::Unsure),
+            ("i want a human", 0.89, 0.75, words("i want a human")),
+            ("you", 0.75, 0.75, words("you")),
+            ("you", 0.64, 0.4, words("you")),
+            ("you", 0.39, 0.4, Verdict::Unsure),
+            ("you", 0.01, 0.0, words("you")),
+            // No word is no doubt, and what turns in circles is worth another attempt.
+            ("[noise]", 0.1, 0.75, Verdict::Nothing),
+            ("no no no no no no no", 0.1, 0.75, Verdict::Broken),
+        ];
+        for (text, probability, confidence_min, verdict) in cases {
+            let attempt = Attempt { text: text.to_owned(), probability, tokens: 5 };
+            assert_eq!(judge(&attempt, 3.0, confidence_min), verdict, "{text:?} at {probability}");
+        }
     }
 
     #[test]
     fn subtitles_of_the_training_are_nothing_unless_sure() {
-        assert_eq!(heard("Thanks for watching!", 0.6, 0.1), Verdict::Nothing);
-        assert_eq!(heard("Thanks for watching!", 0.95, 0.1), words("Thanks for watching!"));
+        assert_eq!(heard("Thanks for watching!", 0.6), Verdict::Nothing);
+        assert_eq!(heard("Thanks for watching!", 0.95), words("Thanks for watching!"));
     }
 
     #[test]
@@ -152,7 +164,7 @@ mod tests {
             "so so so so so so so so so",
             "thank you very much. Thank you very much, thank you very much. Thank you very much.",
         ] {
-            assert_eq!(heard(text, 0.9, 0.1), Verdict::Broken, "{text:?}");
+            assert_eq!(heard(text, 0.9), Verdict::Broken, "{text:?}");
         }
     }
 
@@ -165,13 +177,13 @@ mod tests {
             "yes yes I know I know",
             "one one two two three three",
         ] {
-            assert_eq!(heard(text, 0.9, 0.1), words(text), "{text:?}");
+            assert_eq!(heard(text, 0.9), words(text), "{text:?}");
         }
     }
 
     #[test]
     fn more_words_than_a_mouth_can_say_are_broken() {
         let many: Vec<String> = (0..40).map(|number| format!("w{number}")).collect();
-        assert_eq!(heard(&many.join(" "), 0.9, 0.1), Verdict::Broken);
+        assert_eq!(heard(&many.join(" "), 0.9), Verdict::Broken);
     }
 }

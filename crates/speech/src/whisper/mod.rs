@@ -128,11 +128,12 @@ impl Decoder for WhisperDecoder {
         let context = audio_context(sound.len(), self.traits);
         for (context, retried) in [(context, false), (widened(context, &self.model), true)] {
             let attempt = self.attempt(context, language, stop)?;
-            match guard::judge(&attempt, seconds(sound.len())) {
+            match guard::judge(&attempt, seconds(sound.len()), self.traits.confidence_min) {
                 Verdict::Words(text) => {
-                    return Ok(Decoded { text, confidence: attempt.probability, retried });
+                    return Ok(Decoded { text, confidence: attempt.probability, retried, unsure: false });
                 }
                 Verdict::Nothing => return Ok(Decoded { retried, ..Decoded::default() }),
+                Verdict::Unsure => return Ok(Decoded { retried, unsure: true, ..Decoded::default() }),
                 Verdict::Broken => tracing::debug!(context, retried, "a hypothesis repeats itself"),
             }
         }
@@ -166,7 +167,6 @@ impl WhisperDecoder {
         let mut sum = 0.0;
         for segment in self.state.as_iter() {
             attempt.text.push_str(&segment.to_str_lossy().map_err(failed)?);
-            attempt.no_speech = attempt.no_speech.max(segment.no_speech_probability());
             let tokens = (0..segment.n_tokens()).filter_map(|place| segment.get_token(place));
             for token in tokens.filter(|token| token.token_id() < end) {
                 sum += token.token_probability();
