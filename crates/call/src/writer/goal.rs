@@ -143,10 +143,7 @@ fn score(sentence: &str) -> f32 {
 fn content(sentence: &str) -> usize {
     text::words(sentence)
         .iter()
-        .filter(|word| {
-            !EMPTY.split_whitespace().any(|empty| empty == word.as_str())
-                && !word.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        .filter(|word| !text::listed(EMPTY, word) && !word.bytes().all(|byte| byte.is_ascii_digit()))
         .count()
 }
 
@@ -187,13 +184,15 @@ fn next_clause(text: &str) -> (&str, &str) {
 
 fn is_plea(clause: &str) -> bool {
     let words = text::words(clause);
-    let has = |list: &str| words.iter().any(|word| list.split_whitespace().any(|known| known == word));
+    let has = |list: &str| words.iter().any(|word| text::listed(list, word));
     let human =
         has(HUMANS) || text::says(&words, "customer service") || text::says(&words, "customer support");
-    let bare = human && content(clause) <= 2;
+    if !human {
+        return false;
+    }
+    let bare = content(clause) <= 2;
     let asks = has("talk speak speaking talking connect transfer put get give want need chat let reach call");
-    let topics = topic::mentions(clause).iter().any(|mention| mention.topic.weight > 2.0);
-    human && (bare || asks) && !topics
+    (bare || asks) && !topic::mentions(clause).iter().any(|mention| mention.topic.weight > 2.0)
 }
 
 const SCORE_MIN: f32 = 1.1;

@@ -2,6 +2,8 @@
 //!
 //! Later utterances weigh more, since an agent meets the caller as they are now.
 
+use super::text;
+
 /// The caller's sentiment over the call from that of each of their utterances, −1..=1; 0 if nothing was said with
 /// feeling.
 pub(super) fn over(scores: impl Iterator<Item = f32>) -> f32 {
@@ -34,7 +36,7 @@ pub(super) fn of_text(text: &str) -> f32 {
 }
 
 fn value_of(word: &str) -> Option<f32> {
-    let has = |list: &str| list.split_whitespace().any(|known| known == word);
+    let has = |list: &str| text::listed(list, word);
     if has(VERY_BAD) {
         Some(-1.2)
     } else if has(BAD) {

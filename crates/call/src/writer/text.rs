@@ -46,10 +46,19 @@ pub(super) fn says(words: &[String], phrase: &str) -> bool {
 
 /// Where a phrase begins in words.
 pub(super) fn position(words: &[String], phrase: &str) -> Option<usize> {
-    let wanted: Vec<&str> = phrase.split(' ').collect();
-    words
-        .windows(wanted.len())
-        .position(|window| window.iter().zip(&wanted).all(|(word, wanted)| word == wanted))
+    let (first, later) = phrase.split_once(' ').unwrap_or((phrase, ""));
+    let goes_on = |at: usize| later.is_empty() || begins_with(words.get(at + 1..).unwrap_or_default(), later);
+    words.iter().enumerate().find(|(at, word)| *word == first && goes_on(*at)).map(|(at, _)| at)
+}
+
+fn begins_with(words: &[String], phrase: &str) -> bool {
+    let mut words = words.iter();
+    phrase.split(' ').all(|wanted| words.next().is_some_and(|word| word == wanted))
+}
+
+/// Whether a word is in a list of words with one blank between.
+pub(super) fn listed(list: &str, word: &str) -> bool {
+    list.split(' ').any(|known| known == word)
 }
 
 /// A sentence without the greetings and fillers that it begins with, and with a capital.
@@ -197,6 +206,18 @@ mod tests {
         assert_eq!(without_preamble("um, hello, where is my order?"), "Where is my order?");
         assert_eq!(without_preamble("yes"), "Yes");
         assert_eq!(without_preamble(""), "");
+    }
+
+    #[test]
+    fn a_phrase_is_found_word_for_word() {
+        let check = |said: &str, phrase: &str, expected: Option<usize>| {
+            assert_eq!(position(&words(said), phrase), expected, "{phrase} in {said}");
+        };
+        check("I want my money, money back", "money back", Some(4));
+        check("my money", "money back", None);
+        check("moneybags", "money", None);
+        check("It's back", "its", Some(0));
+        check("", "money", None);
     }
 
     #[test]
