@@ -208,6 +208,9 @@ pub struct SipTimers {
     pub incoming_ring_max: Duration,
     /// How long a dialled party may stay silent, without even a 100, before it counts as unreachable.
     pub first_response_max: Duration,
+    /// How often the far side of an answered call is asked whether it is still there, by OPTIONS in the dialog: a phone
+    /// that lost its power sends no BYE, and would hold a bot or an agent for hours. Zero asks nobody.
+    pub alive_every: Duration,
     /// The shortest registration that is taken; less is answered 423.
     pub register_expires_min: Duration,
     /// The longest registration that is given, and the one for phones that name none.
@@ -226,6 +229,7 @@ impl Default for SipTimers {
             t4: Duration::from_secs(5),
             incoming_ring_max: Duration::from_secs(180),
             first_response_max: Duration::from_secs(6),
+            alive_every: Duration::from_secs(120),
             register_expires_min: Duration::from_secs(60),
             register_expires_max: Duration::from_secs(3_600),
             nonce_life: Duration::from_secs(300),

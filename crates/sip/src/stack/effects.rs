@@ -37,6 +37,8 @@ pub(crate) enum Alarm {
     Silent(SipLegId),
     /// A dialled party has rung long enough.
     NoAnswer(SipLegId),
+    /// The far side of a leg that is up is to be asked whether it is still there.
+    Alive(SipLegId),
     /// A registration is to be looked at.
     Registration,
 }

@@ -83,7 +83,15 @@ impl Stack {
         let media = Media::new(id.0);
         self.insert(
             id,
-            Leg { dialog, stage, media, incoming: true, handoff_allowed: false, credentials: None },
+            Leg {
+                dialog,
+                stage,
+                media,
+                incoming: true,
+                handoff_allowed: false,
+                credentials: None,
+                unanswered: 0,
+            },
         );
         self.effects.set(Alarm::RungOut(id), self.timers.incoming_ring_max);
         self.effects.outputs.push_back(Output::Incoming(Box::new(invitation)));

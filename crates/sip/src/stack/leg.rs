@@ -25,6 +25,8 @@ pub(crate) struct Leg {
     pub(super) incoming: bool,
     pub(super) handoff_allowed: bool,
     pub(super) credentials: Option<Credentials>,
+    /// Questions in a row, whether it is still there, that nobody answered.
+    pub(super) unanswered: u8,
 }
 
 #[derive(Debug)]
@@ -97,6 +99,7 @@ impl Stack {
         self.incoming += usize::from(leg.incoming);
         self.dialogs.insert(leg.dialog.key(), id);
         self.legs.insert(id, leg);
+        self.ask_alive_later(id, self.timers.alive_every);
     }
 
     /// Forgets a leg; nothing is left of it but transactions that end by themselves.
@@ -107,7 +110,7 @@ impl Stack {
         if let Stage::Ringing { request, .. } = &leg.stage {
             self.arriving.remove(&super::inbound::arrival(request));
         }
-        for alarm in [Alarm::Reanswer(id), Alarm::AckLost(id), Alarm::RungOut(id)] {
+        for alarm in [Alarm::Reanswer(id), Alarm::AckLost(id), Alarm::RungOut(id), Alarm::Alive(id)] {
             self.effects.clear(alarm);
         }
     }
@@ -161,6 +164,7 @@ impl Stack {
         push_headers(&mut bye, &how.headers);
         self.effects.clear(Alarm::Reanswer(id));
         self.effects.clear(Alarm::AckLost(id));
+        self.effects.clear(Alarm::Alive(id));
         self.send_request(bye, hop, Owner::Bye(id));
     }
 

@@ -4,6 +4,7 @@
 //! then wait until `next_alarm`. Nothing here reads a clock, opens a socket or draws chance but from its seed.
 
 mod admission;
+mod alive;
 mod dialog;
 mod effects;
 mod inbound;
@@ -307,7 +308,9 @@ impl Stack {
                 self.bye_response(leg, news.id, response)
             }
             (Owner::Bye(leg), What::Response | What::Failed | What::Ended, _) => self.remove(leg),
-            (Owner::Nobody, _, _) => {}
+            (Owner::Alive(leg), What::Response, Some((response, _))) => self.alive_response(leg, response),
+            (Owner::Alive(leg), What::Failed, _) => self.alive_unanswered(leg),
+            (Owner::Alive(_), What::Response | What::Ended, _) | (Owner::Nobody, _, _) => {}
         }
     }
 
@@ -323,6 +326,7 @@ impl Stack {
                 Alarm::RungOut(leg) => self.rung_out(leg),
                 Alarm::Silent(leg) => self.silent(leg),
                 Alarm::NoAnswer(leg) => self.no_answer(leg),
+                Alarm::Alive(leg) => self.ask_alive(leg),
                 Alarm::Registration => self.registrar.expire(&mut self.effects),
             }
         }

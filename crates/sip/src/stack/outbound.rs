@@ -288,7 +288,8 @@ impl Stack {
         media.remote = agreed.as_ref().map(|agreed| agreed.remote.clone());
         let stage = Stage::Up { ack: None, then_end: None };
         let sip_call_id = dialog.call_id.clone();
-        self.insert(leg_id, Leg { dialog, stage, media, incoming: false, handoff_allowed, credentials });
+        let leg = Leg { dialog, stage, media, incoming: false, handoff_allowed, credentials, unanswered: 0 };
+        self.insert(leg_id, leg);
         self.send_ack(leg_id, response);
         match agreed.filter(|_| wins) {
             Some(agreed) => {

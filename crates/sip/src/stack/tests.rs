@@ -1,5 +1,6 @@
 //! The stack against virtual time and written messages: an input and the exact list of what comes out.
 
+mod alive;
 mod dialling;
 mod door;
 mod inside;

@@ -30,6 +30,8 @@ pub(crate) enum Owner {
     Branch { leg: SipLegId, branch: u64 },
     /// The BYE that ends a leg.
     Bye(SipLegId),
+    /// The OPTIONS that asks whether a leg's far side is still there.
+    Alive(SipLegId),
     /// Nobody: CANCEL and NOTIFY.
     Nobody,
 }
