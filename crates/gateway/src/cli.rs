@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Check(ConfigArgs),
     /// Hands one whole call over on this machine, with real SIP and sound, and shows how it went.
     Demo(DemoArgs),
+    /// Measures what a call's sound costs on this machine, in CPU time, with real sockets on loopback.
+    Bench(BenchArgs),
     /// Speech models: what there is, what is here, and getting one.
     Models(ModelsArgs),
 }
@@ -49,6 +51,20 @@ pub(crate) struct DemoArgs {
     /// Show what the gateway logs as well.
     #[arg(long)]
     pub(crate) log: bool,
+}
+
+/// How to measure.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Calls at the same time, each with two legs.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=3_000))]
+    pub(crate) calls: u16,
+    /// Seconds for each way of handling sound.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub(crate) seconds: u32,
+    /// Where the demo model lies.
+    #[arg(long, default_value = "models")]
+    pub(crate) models: PathBuf,
 }
 
 /// What to do with models.

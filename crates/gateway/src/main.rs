@@ -2,6 +2,7 @@
 //!
 //! Read `run` of a subcommand as its story; `gateway` wires the parts, `call` drives one call.
 
+mod bench;
 mod call;
 mod check;
 mod cli;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
     };
     match outcome {

@@ -157,6 +157,19 @@ pub(super) fn check_people(
             ));
         }
     }
+    let times = &settings.call.times;
+    let needed =
+        times.ring_max + times.accept_max + times.announcement_deadline + times.introduction_deadline;
+    if people.reservation_lease <= needed {
+        problems.push(document.complain(
+            "reservation_lease",
+            format!(
+                "an agent may be given away while ringing or being briefed, which takes up to {} s",
+                needed.as_secs()
+            ),
+            "make it longer, or shorten ring_max, accept_max, announcement_deadline or introduction_deadline",
+        ));
+    }
     let queues: BTreeSet<_> = people.queues.iter().map(|queue| &queue.id).collect();
     let routes = &settings.call.routes;
     let named =
