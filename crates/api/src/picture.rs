@@ -1,7 +1,8 @@
 //! How the picture of a call follows from what the call does: live from its actions, later from what was kept.
 //!
 //! For a call that is over, [`CallSnapshot::new`], then [`CallSnapshot::keep`] for each stored entry and
-//! [`CallSnapshot::hear`] for each stored utterance give the same picture that it had when it ended.
+//! [`CallSnapshot::hear`] for each stored utterance give the same picture that it had when it ended. A call that a
+//! crash cut off has kept no end of its own: [`CallSnapshot::cut_off`] gives it one.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -138,6 +139,20 @@ impl CallSnapshot {
         self.outline.utterances = u32::try_from(self.transcript.len()).unwrap_or(u32::MAX);
     }
 
+    /// Ends the picture of a call whose own account is missing; one that has its end already stays as it is.
+    /// Its handoffs stay where they were last seen, but nobody waits any more.
+    pub fn cut_off(&mut self, end: CallEnd) {
+        if self.outline.ended.is_some() {
+            return;
+        }
+        self.outline.phase = Phase::Ended;
+        self.outline.ended = Some(end);
+        self.legs.clear();
+        for handoff in &mut self.handoffs {
+            handoff.waiting = None;
+        }
+    }
+
     /// The sum of the call is the call's own account: it stands above what was gathered on the way.
     fn recorded(&mut self, record: &CallRecord) {
         for of_handoff in &record.handoffs {
@@ -257,5 +272,47 @@ impl HandoffSnapshot {
             refused: Vec::new(),
         };
         Self { record, brief: None, queue: None, skills: BTreeSet::new(), waiting: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_acd::WaitEstimate;
+    use segue_call::{EndedBy, Party};
+
+    use super::*;
+
+    fn connecting() -> CallSnapshot {
+        let language = Language("en".to_owned());
+        CallSnapshot::new(CallId("c".to_owned()), Duration::from_secs(10), "200".to_owned(), language)
+    }
+
+    #[test]
+    fn a_call_that_a_crash_cut_off_is_over() {
+        let mut picture = connecting();
+        let leg = Milestone::Leg { attempt: segue_call::AttemptId(0), party: Party::Caller, up: true };
+        picture.note(Duration::from_secs(11), &leg);
+        picture.moved(Duration::from_secs(12), 1, HandoffState::Queued, None);
+        picture.note(
+            Duration::from_secs(12),
+            &Milestone::Waiting {
+                position: 1,
+                wait: WaitEstimate { least: Duration::ZERO, most: Duration::ZERO },
+            },
+        );
+        let end = CallEnd { at: Duration::from_secs(60), by: Some(EndedBy::Us) };
+        picture.cut_off(end);
+        assert_eq!((picture.outline.phase, picture.outline.ended), (Phase::Ended, Some(end)));
+        assert!(picture.legs.is_empty() && picture.handoffs[0].waiting.is_none());
+        assert_eq!(picture.outline.handoff, Some(HandoffState::Queued), "where it was is still told");
+    }
+
+    #[test]
+    fn a_call_that_has_its_end_is_not_ended_again() {
+        let mut picture = connecting();
+        picture.note(Duration::from_secs(20), &Milestone::Ended { by: EndedBy::Caller });
+        let ended = picture.clone();
+        picture.cut_off(CallEnd { at: Duration::from_secs(60), by: Some(EndedBy::Us) });
+        assert_eq!(picture, ended);
     }
 }

@@ -86,7 +86,12 @@ impl Desk for GatewayDesk {
             }
             let known = before.handoffs.len();
             self.tell(call, Event::Asked(order))?;
-            let handoff = self.wait(call, |call| call.handoffs.get(known).cloned()).await?;
+            // It is told first and its reason kept right after: the answer names the reason too.
+            let opened = |call: &CallSnapshot| {
+                let handoff = call.handoffs.get(known)?;
+                (!handoff.record.reason.rule.is_empty()).then(|| handoff.clone())
+            };
+            let handoff = self.wait(call, opened).await?;
             Ok(Asked { handoff, opened: true })
         })
     }
@@ -197,6 +202,9 @@ impl GatewayDesk {
         }
         for utterance in store.transcript(call).await.map_err(failed)? {
             picture.hear(&utterance);
+        }
+        if let Some(at) = stored.summary.ended {
+            picture.cut_off(CallEnd { at, by: stored.summary.ended_by });
         }
         Ok(picture)
     }
