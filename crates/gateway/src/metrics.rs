@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use segue_trigger::Reason;
 
 /// Upper bounds of time histograms, in seconds.
 const SECONDS: &[f64] =
     &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// How often samples are summed up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Starts the recorder of this process.
 ///
@@ -19,11 +23,20 @@ pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
+/// Sums up what histograms took in, for ever: otherwise every sample is kept until somebody asks for the page.
+pub(crate) async fn tend(recorder: PrometheusHandle) {
+    let mut turn = tokio::time::interval(UPKEEP);
+    loop {
+        turn.tick().await;
+        recorder.run_upkeep();
+    }
+}
+
 fn describe() {
     describe_gauge!("segue_calls", "Calls at this moment.");
     describe_gauge!("segue_legs", "Media legs at this moment.");
     describe_counter!("segue_calls_total", "Calls that came in, by outcome.");
-    describe_counter!("segue_handoffs_total", "Handoffs that ended, by state and reason.");
+    describe_counter!("segue_handoffs_total", "Handoffs that ended, by state and the rule that asked.");
     describe_counter!("segue_fills_total", "Times the watchdog filled an ear that would have heard silence.");
     describe_counter!("segue_log_lines_lost_total", "Lines that the store refused; the call went on.");
     describe_counter!("segue_news_lost_total", "News that a call could not take.");
@@ -49,9 +62,10 @@ pub(crate) fn call_ended(by: &'static str) {
     counter!("segue_calls_total", "ended_by" => by).increment(1);
 }
 
-/// A handoff ended.
-pub(crate) fn handoff_ended(state: &'static str, reason: String) {
-    counter!("segue_handoffs_total", "state" => state, "reason" => reason).increment(1);
+/// A handoff ended. The rule is told, not the reason's code: that one may be a bot's or an API client's own words,
+/// and each new one would be a time series for ever.
+pub(crate) fn handoff_ended(state: &'static str, reason: &Reason) {
+    counter!("segue_handoffs_total", "state" => state, "rule" => reason.rule.clone()).increment(1);
 }
 
 /// The watchdog filled an ear.
@@ -90,5 +104,32 @@ pub(crate) fn handoff_times(announce: Option<Duration>, bridge: Option<Duration>
         if let Some(time) = time {
             histogram!(name).record(time.as_secs_f64());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_an_api_client_make_no_new_time_series() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            for code in ["the customer is furious", "call back at 555 0100"] {
+                handoff_ended(
+                    "rejected",
+                    &Reason {
+                        rule: "API".to_owned(),
+                        code: code.to_owned(),
+                        evidence: String::new(),
+                        value: 1.0,
+                        utterance: None,
+                    },
+                );
+            }
+        });
+        let page = recorder.handle().render();
+        assert!(page.contains(r#"segue_handoffs_total{state="rejected",rule="API"} 2"#), "{page}");
+        assert!(!page.contains("furious") && !page.contains("555"), "{page}");
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
             parts: gateway.parts(),
             calls: gateway.calls(),
             draining: gateway.draining(),
-            metrics: recorder,
+            metrics: recorder.clone(),
             waiting_max,
         };
         let api_end = CancellationToken::new();
@@ -58,6 +58,7 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         let mut signals = JoinSet::new();
         signals.spawn(pass_on(SignalKind::terminate(), gateway.door(), || Knock::Drain)?);
         signals.spawn(pass_on(SignalKind::interrupt(), gateway.door(), || Knock::Stop)?);
+        signals.spawn(metrics::tend(recorder));
         tracing::info!(sip = ?gateway.parts().sip.addresses(), api = %api_settings.bind, "ready for calls");
         let outcome = gateway.run().await;
         drop(signals);

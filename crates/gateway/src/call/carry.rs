@@ -300,7 +300,7 @@ fn measure(record: &CallRecord) {
             | HandoffState::Accepted
             | HandoffState::Bridged => "cut_off",
         };
-        metrics::handoff_ended(state, handoff.reason.code.clone());
+        metrics::handoff_ended(state, &handoff.reason);
         let since = |time: Option<std::time::Duration>, from: Option<std::time::Duration>| {
             time.zip(from).map(|(time, from)| time.saturating_sub(from))
         };

@@ -16,7 +16,7 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
 use segue_media::{Channel, Command, Engine, EngineConfig, LegId, Report, TapFrame};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::clock::Clock;
 
@@ -256,8 +256,9 @@ impl MediaThread {
             | Report::Closed { leg, .. } => *leg,
         };
         let closed = matches!(report, Report::Closed { .. });
+        // A call that is over hears nothing any more, which is as it should be.
         if let Some(open) = self.legs.get(&leg)
-            && open.reports.try_send(report).is_err()
+            && let Err(TrySendError::Full(_)) = open.reports.try_send(report)
         {
             tracing::warn!(leg = leg.0, "a call does not take its media reports");
         }
