@@ -143,20 +143,20 @@ fn a_caller_may_hang_up_in_every_state_of_a_handoff() {
     with_bot.hears(scene.until, BOT_HERTZ);
     with_bot.hang_up(&scene);
     scene.bot_phone.tells(scene.until, "over", 0);
-    scene.only(0);
+    scene.gateway.is_empty(scene.until);
 
     let ringing = scene.call_for_a_human(1);
     agent.rings(scene.until);
     ringing.hang_up(&scene);
     agent.sipp.tells(scene.until, "canceled", 0);
-    scene.only(0);
+    scene.gateway.is_empty(scene.until);
 
     let briefing = scene.call_for_a_human(2);
     agent.answer(scene.until);
     scene.whispered(&briefing);
     briefing.hang_up(&scene);
     agent.sipp.tells(scene.until, "over", 1);
-    scene.only(0);
+    scene.gateway.is_empty(scene.until);
 
     let bridged = scene.call_for_a_human(3);
     let phone = scene.agent_takes(&bridged, 0);

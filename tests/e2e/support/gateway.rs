@@ -59,6 +59,7 @@ pub(crate) struct Gateway {
     pub(crate) sip: SocketAddr,
     pub(crate) api: Api,
     api_address: SocketAddr,
+    media_first: u16,
 }
 
 /// One line of the log, or its end.
@@ -74,7 +75,9 @@ impl Gateway {
         let folder = TempDir::new().unwrap();
         let (sip, api_address) = (free_address(), free_address());
         let file = folder.path().join("segue.toml");
-        fs::write(&file, settings(plan, folder.path(), sip, api_address)).unwrap();
+        let media_first = media_ports();
+        let addresses = Addresses { sip, api: api_address, media_first };
+        fs::write(&file, settings(plan, folder.path(), &addresses)).unwrap();
         fs::write(folder.path().join("agents.toml"), people(&plan.agents)).unwrap();
         fs::create_dir(folder.path().join("prompts")).unwrap();
         fs::write(folder.path().join("prompts/en.toml"), CURT).unwrap();
@@ -95,7 +98,7 @@ impl Gateway {
         log.wait_for(until, "\"ready for calls\" in the log", |line| line.says("ready for calls"));
         let api = Api::subscribe(api_address);
         assert_eq!(api.ready(), 200);
-        Self { child, folder, log, sip, api, api_address }
+        Self { child, folder, log, sip, api, api_address, media_first }
     }
 
     /// The status and the head of an answer of the API.
@@ -106,6 +109,24 @@ impl Gateway {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// How many ports for sound are open at this moment, as the kernel lists them.
+    pub(crate) fn ports_open(&self) -> usize {
+        let listed = fs::read_to_string("/proc/net/udp").unwrap();
+        let ports = listed.lines().filter_map(|line| {
+            let local = line.split_whitespace().nth(1)?;
+            u16::from_str_radix(local.split(':').nth(1)?, 16).ok()
+        });
+        ports.filter(|port| (self.media_first..self.media_first + PORTS).contains(port)).count()
+    }
+
+    /// Waits until every call is over and took its legs and ports with it.
+    pub(crate) fn is_empty(&self, until: Deadline) {
+        self.api.until(until, "nothing is left of the calls", |api| {
+            let gauges = [api.metric("segue_calls"), api.metric("segue_legs")];
+            (gauges == [0.0, 0.0] && self.ports_open() == 0).then_some(())
+        });
     }
 
     /// Waits for a line of the log.
@@ -178,7 +199,15 @@ impl Line {
     }
 }
 
-fn settings(plan: &Plan<'_>, folder: &Path, sip: SocketAddr, api: SocketAddr) -> String {
+/// Where a gateway listens.
+struct Addresses {
+    sip: SocketAddr,
+    api: SocketAddr,
+    media_first: u16,
+}
+
+fn settings(plan: &Plan<'_>, folder: &Path, addresses: &Addresses) -> String {
+    let Addresses { sip, api, media_first } = addresses;
     let shipped = root().join("config");
     let prompts = if plan.polite { shipped.join("prompts") } else { folder.join("prompts") };
     let triggers = shipped.join("triggers/explicit.toml");
@@ -193,7 +222,6 @@ fn settings(plan: &Plan<'_>, folder: &Path, sip: SocketAddr, api: SocketAddr) ->
             Agent::At(..) => String::new(),
         })
         .collect();
-    let first = media_ports();
     let recognition = if plan.recognition {
         format!("engine = \"whisper\"\nmodel = \"demo\"\nmodels = {models:?}\nallow_demo_model = true")
     } else {
@@ -203,14 +231,14 @@ fn settings(plan: &Plan<'_>, folder: &Path, sip: SocketAddr, api: SocketAddr) ->
         "[files]\nprompts = {prompts:?}\ntriggers = {triggers:?}\n\
          [sip]\nudp = [\"{sip}\"]\ntcp = []\n{users}\
          [sip.limits]\ncalls_max = 40\n\
-         [media]\nport_first = {first}\nport_last = {}\n\
+         [media]\nport_first = {media_first}\nport_last = {}\n\
          [bot]\nuri = \"sip:bot@{}\"\n\
          [recognition]\n{recognition}\n\
          [store]\npath = {:?}\n\
          [api]\nbind = \"{api}\"\n\
          [log]\njson = true\n\
          {}\n",
-        first + PORTS - 1,
+        media_first + PORTS - 1,
         plan.bot,
         folder.join("segue.db"),
         plan.more,

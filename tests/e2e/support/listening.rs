@@ -155,3 +155,24 @@ fn a_sound_is_found_where_it_is_and_leaves_no_trace_elsewhere() {
     assert!(trace_of(&sound, &noise(3, Duration::from_secs(4)), 2_000) < -25.0);
     assert_eq!(silence_longest(&[vec![0; 1_600], with].concat()), Duration::from_millis(200));
 }
+
+#[test]
+fn a_whisper_sixty_db_down_would_change_nearly_every_frame_of_the_hold_music() {
+    let mut whisper =
+        speech(Voice::Rms, "the caller wants a refund of five hundred dollars for order one two three four");
+    level::normalise(&mut whisper, level::SPEECH - 60.0);
+    let music = Music::render();
+    let encode = |sample: i16| Codec::Pcmu.encode(sample);
+    let changed = whisper
+        .chunks_exact(FRAME)
+        .zip(music.sound().chunks_exact(FRAME))
+        .filter(|(whisper, music)| {
+            music
+                .iter()
+                .zip(*whisper)
+                .any(|(music, leak)| encode(*music) != encode(music.saturating_add(*leak)))
+        })
+        .count();
+    let frames = whisper.len() / FRAME;
+    assert!(changed * 10 > frames * 8, "{changed} of {frames} frames");
+}

@@ -148,12 +148,10 @@ impl Scene {
         phone
     }
 
-    /// Waits until so many calls live, and nothing of the others is left: legs and agents are free.
+    /// Waits until so many calls live.
     pub(crate) fn only(&self, calls: u32) {
-        self.api().until(self.until, "what is over leaves nothing", |api| {
-            let live = api.metric("segue_calls") == f64::from(calls);
-            let legs = calls > 0 || api.metric("segue_legs") == 0.0;
-            (live && legs).then_some(())
+        self.api().until(self.until, "what is over is gone", |api| {
+            (api.metric("segue_calls") == f64::from(calls)).then_some(())
         });
     }
 
@@ -166,7 +164,7 @@ impl Scene {
 
     /// Proves that nothing is left, and ends the gateway.
     pub(crate) fn strike(self) {
-        self.only(0);
+        self.gateway.is_empty(self.until);
         self.gateway.stop(self.until);
     }
 }

@@ -56,7 +56,8 @@ impl Nudge {
 impl Sipp {
     /// Places a call to the gateway for each port, four a second; its sound is heard and made there.
     pub(crate) fn calls(scenario: &str, gateway: SocketAddr, ports: &[u16]) -> Self {
-        Self::start(scenario, ports, &[&gateway.to_string(), "-r", "4", "-m", &ports.len().to_string()])
+        let count = ports.len().to_string();
+        Self::start(scenario, ports, &[&gateway.to_string(), "-r", "4", "-m", &count, "-l", &count])
     }
 
     /// Takes calls; the ports for their sound are given out in order, over and over.
