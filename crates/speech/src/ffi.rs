@@ -119,28 +119,34 @@ pub(crate) fn with_abort<W: AskAbort, R>(
 /// lines, so those go to TRACE, all others to DEBUG.
 pub(crate) fn hook_whisper_log() {
     unsafe extern "C" fn line(level: c_uint, text: *const c_char, _: *mut c_void) {
-        let heard = if level == LEVEL_DEBUG {
-            tracing::enabled!(target: "whisper", tracing::Level::TRACE)
-        } else {
-            tracing::enabled!(target: "whisper", tracing::Level::DEBUG)
-        };
-        if text.is_null() || !heard {
+        if text.is_null() || !is_heard(level) {
             return;
         }
         // SAFETY: not null, and both libraries pass a string that ends with a zero and lives through the call.
         let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-        let text = text.trim();
-        if text.is_empty() {
-        } else if level == LEVEL_DEBUG {
-            tracing::trace!(target: "whisper", "{text}");
-        } else {
-            tracing::debug!(target: "whisper", "{text}");
-        }
+        pass_on(level, text.trim());
     }
     // SAFETY: the callback is a plain function that lives for ever and unwinds nowhere.
     unsafe {
         whisper_log_set(Some(line), std::ptr::null_mut());
         ggml_log_set(Some(line), std::ptr::null_mut());
+    }
+}
+
+/// Whether anybody listens at the level that a line of theirs goes to.
+fn is_heard(level: c_uint) -> bool {
+    if level == LEVEL_DEBUG {
+        tracing::enabled!(target: "whisper", tracing::Level::TRACE)
+    } else {
+        tracing::enabled!(target: "whisper", tracing::Level::DEBUG)
+    }
+}
+
+fn pass_on(level: c_uint, text: &str) {
+    match (text.is_empty(), level) {
+        (true, _) => {}
+        (false, LEVEL_DEBUG) => tracing::trace!(target: "whisper", "{text}"),
+        (false, _) => tracing::debug!(target: "whisper", "{text}"),
     }
 }
 
