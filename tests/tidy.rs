@@ -109,7 +109,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
         .into_iter()
         .map(|path| {
             let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
-            (name, fs::read_to_string(&path).expect("a source file is readable text"))
+            (name, fs::read_to_string(&path).unwrap_or_default())
         })
         .collect()
 }

@@ -357,22 +357,22 @@ impl SipDriver {
         while let Some(output) = self.stack.poll_output() {
             match output {
                 Output::Send { hop, bytes } => self.send(now, hop, bytes),
-                Output::Leg(leg, news) => {
-                    if !self.tell(leg, news) {
-                        tracing::warn!(%leg, "a leg's owner does not take its news; the leg is ended");
-                        self.abandon(now, leg);
-                    }
-                }
+                Output::Leg(leg, news) => self.tell_or_end(now, leg, news),
                 Output::Incoming(invitation) => self.incoming(now, *invitation),
                 Output::Registered { user, contact } => {
-                    tracing::debug!(user, contact, "registered");
                     self.offer_event(user.clone(), SipEvent::Registered { user, contact });
                 }
                 Output::Unregistered { user, why } => {
-                    tracing::debug!(user, ?why, "unregistered");
                     self.offer_event(user.clone(), SipEvent::Unregistered { user, why });
                 }
             }
+        }
+    }
+
+    fn tell_or_end(&mut self, now: Duration, leg: SipLegId, news: LegNews) {
+        if !self.tell(leg, news) {
+            tracing::warn!(%leg, "a leg's owner does not take its news; the leg is ended");
+            self.abandon(now, leg);
         }
     }
 
@@ -404,6 +404,7 @@ impl SipDriver {
 
     /// Presence is kept until there is room; of each user the latest news is enough.
     fn offer_event(&mut self, user: String, event: SipEvent) {
+        tracing::debug!(?event, "presence");
         if let Some(waiting) = self.late_events.get_mut(&user) {
             *waiting = event;
             return;
