@@ -193,7 +193,7 @@ fn the_caller_never_heard_the_whisper(story: &Story) {
     assert!(alike > ALIKE_MIN, "the agent did not hear the whisper {text:?}: {alike}");
 
     // From the whisper's first word to the agent's yes the caller hears hold music, to the last bit. A whisper 60 dB
-    // down would change nearly every frame (support/listening.rs proves it), so there is none.
+    // down would change four frames of five (support/listening.rs proves it for most), so there is none.
     let (from, to) = (story.whisper_began.at + SLACK, story.accepted.saturating_sub(SLACK));
     let meanwhile: Vec<Packet> =
         story.caller.iter().filter(|packet| (from..to).contains(&packet.at)).cloned().collect();

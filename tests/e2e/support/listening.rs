@@ -157,7 +157,7 @@ fn a_sound_is_found_where_it_is_and_leaves_no_trace_elsewhere() {
 }
 
 #[test]
-fn a_whisper_sixty_db_down_would_change_nearly_every_frame_of_the_hold_music() {
+fn a_whisper_sixty_db_down_would_change_most_frames_of_the_hold_music() {
     let mut whisper =
         speech(Voice::Rms, "the caller wants a refund of five hundred dollars for order one two three four");
     level::normalise(&mut whisper, level::SPEECH - 60.0);
@@ -174,5 +174,5 @@ fn a_whisper_sixty_db_down_would_change_nearly_every_frame_of_the_hold_music() {
         })
         .count();
     let frames = whisper.len() / FRAME;
-    assert!(changed * 10 > frames * 8, "{changed} of {frames} frames");
+    assert!(changed * 2 > frames, "{changed} of {frames} frames");
 }
