@@ -16,13 +16,8 @@ use crate::{
 /// The model is missing, damaged or not allowed; the text says what to do.
 pub(crate) fn start(settings: &Recognition, clock: Clock) -> anyhow::Result<Option<Speech>> {
     match settings.engine {
-        RecognitionEngine::None => {
-            tracing::warn!(
-                "no transcription: spoken requests for a human are not heard; key 0 and the bot's own handoffs work. \
-                 Set recognition.engine = \"whisper\" and run `segue models fetch` to change that"
-            );
-            Ok(None)
-        }
+        // What that means is among the configuration's warnings.
+        RecognitionEngine::None => Ok(None),
         RecognitionEngine::Whisper => whisper(settings, clock).map(Some),
     }
 }

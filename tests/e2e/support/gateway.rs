@@ -25,6 +25,9 @@ const PORTS: u16 = 240;
 /// Below the ports that the system hands out by itself, so that nobody else gets them.
 const PORTS_FIRST: u16 = 10_000;
 
+/// What the callers of these tests are called by, and what they say.
+const PRIVATE: [&str; 4] = ["+4930", "talk to a human", "refund", "five hundred"];
+
 /// What a curt gateway says instead of what is shipped.
 const CURT: &str = "language = \"en\"\n[messages]\ngreeting = \"\"\ngoodbye = \"\"\ndetails_offer = \"\"\n\
      announcement = \"{why}, {queue}.\"\nintroduction = \"Here is {agent}.\"\nsorry_away = \"Sorry, {queue} is away.\"\n\
@@ -156,6 +159,13 @@ impl Gateway {
         }
         assert_eq!(status.code(), Some(0), "{status}");
         assert_eq!(self.complaints(), Vec::<String>::new());
+        assert_eq!(self.indiscretions(), Vec::<String>::new());
+    }
+
+    /// Lines that tell a caller's number or words: at this level, INFO and above, no line may.
+    fn indiscretions(&self) -> Vec<String> {
+        let lines = self.log.all().into_iter().map(|line| format!("{line:?}"));
+        lines.filter(|line| PRIVATE.iter().any(|private| line.contains(private))).collect()
     }
 
     /// Lines of the level ERROR, and whatever is no log line at all, such as a panic.
