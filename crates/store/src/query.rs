@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use segue_acd::{AgentId, QueueId};
+use segue_acd::{AgentId, Language, QueueId};
 use segue_call::{Brief, CallId, CallRecord, EndedBy, Entry, Event, HandoffState};
 use segue_trigger::{Decision, Utterance};
 use serde::{Serialize, de::DeserializeOwned};
@@ -86,6 +86,10 @@ pub struct CallSummary {
     pub reason: Option<String>,
     /// The agent it was bridged to.
     pub agent: Option<AgentId>,
+    /// The caller's number; empty if withheld.
+    pub caller: String,
+    /// The language the caller was spoken to in.
+    pub language: Option<Language>,
 }
 
 /// One call as it was kept.
@@ -168,13 +172,15 @@ impl Store {
         let limit = if filter.limit == 0 { page_max } else { filter.limit.min(page_max) };
         let before = filter.before.as_ref();
         let rows = sqlx::query(
-            "SELECT * FROM calls
+            "SELECT calls.*, opened.body ->> '$.caller.number' AS caller, opened.body ->> '$.language' AS language
+             FROM calls
+             JOIN log AS opened ON opened.call = calls.call AND opened.seq = calls.opened_seq
              WHERE (?1 IS NULL OR (ended_ns IS NOT NULL) = ?1)
                AND (?2 IS NULL OR handoff_state = ?2)
                AND (?3 IS NULL OR agent = ?3)
                AND opened_ns >= ?4
-               AND (opened_ns, call) < (?5, ?6)
-             ORDER BY opened_ns DESC, call DESC LIMIT ?7",
+               AND (opened_ns, calls.call) < (?5, ?6)
+             ORDER BY opened_ns DESC, calls.call DESC LIMIT ?7",
         )
         .bind(filter.ended)
         .bind(filter.handoff.as_ref().map(word).transpose()?)
@@ -200,6 +206,7 @@ impl Store {
     pub async fn call(&self, call: &CallId) -> Result<Option<StoredCall>, StoreError> {
         let row = sqlx::query(
             "SELECT calls.*, policies.body AS policy_body, opened.body AS start_body,
+                    opened.body ->> '$.caller.number' AS caller, opened.body ->> '$.language' AS language,
                     opened.actions AS start_actions, record.body AS record_body
              FROM calls
              JOIN policies ON policies.hash = calls.policy
@@ -355,6 +362,8 @@ fn summary(row: &SqliteRow) -> Result<CallSummary, StoreError> {
         handoff: from_word(&call, seq, row.try_get("handoff_state")?)?,
         reason: row.try_get("handoff_code")?,
         agent: row.try_get::<Option<String>, _>("agent")?.map(AgentId),
+        caller: row.try_get::<Option<String>, _>("caller")?.unwrap_or_default(),
+        language: row.try_get::<Option<String>, _>("language")?.map(Language),
         call,
     })
 }

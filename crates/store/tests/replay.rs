@@ -17,7 +17,7 @@ use segue_call::{
     Action, AgentChoice, AttemptId, Call, CallId, CallStart, CallerIdentity, Destination, Entry, Event,
     LegEnd, PlaybackId, PlayedHow, Policy,
 };
-use segue_store::{ActionDigest, Followed, LogLine, PolicyText, Store, StoreConfig, What};
+use segue_store::{ActionDigest, CallFilter, Followed, LogLine, PolicyText, Store, StoreConfig, What};
 use segue_trigger::{RuleSet, Rules, Speaker, Stage, Utterance, UtteranceId};
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use tokio::task::JoinSet;
@@ -168,6 +168,15 @@ async fn a_call_replays_with_the_same_decisions() {
     assert_eq!(replay.differences, []);
     assert!(replay.same() && replay.events > 15 && replay.actions > 40, "{replay:?}");
     assert_eq!(reading.replay(&CallId("nobody".to_owned()), None).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_listing_names_the_caller_and_the_language() {
+    let log = logged().await;
+    let listed = log.store.calls(&CallFilter::default()).await.unwrap().calls;
+    assert_eq!(listed.iter().map(|call| call.caller.as_str()).collect::<Vec<_>>(), ["+15550100"]);
+    assert_eq!(listed[0].language, Some("en".into()));
+    assert_eq!(log.store.call(&call()).await.unwrap().unwrap().summary, listed[0]);
 }
 
 #[tokio::test]
