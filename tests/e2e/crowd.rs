@@ -136,7 +136,8 @@ impl Crowd<'_> {
 
     /// Gives the agent who has just been bridged.
     fn take(&self, event: &Event, pairs: &mut Pairs) -> Option<usize> {
-        if event.kind == "segue.call.ended" {
+        // An agent is free again once the handoff is told as over, and not before.
+        if event.is_handoff("completed") {
             pairs.busy.retain(|_, call| *call != event.subject);
         }
         let agent = self.agents.iter().position(|phone| phone.name == event.text("agent"))?;

@@ -66,7 +66,8 @@ impl WithAgent {
 
     /// Gives the agent back and ends the handoff.
     pub(crate) fn close(self: Box<Self>, state: HandoffState, core: &mut Core) {
-        core.act(Action::AgentFree { reservation: self.reservation });
+        // The agent's next call may be offered at once: by then this one is told and kept as over.
         core.close_handoff(self.record, state);
+        core.act(Action::AgentFree { reservation: self.reservation });
     }
 }

@@ -105,9 +105,9 @@ fn an_agent_who_hangs_up_completes_the_handoff_and_the_caller_hears_goodbye() {
         .gives(&[
             "~ agent leg down",
             "wire caller<-hold",
-            "free 7",
             "promise closed 1 Completed",
             "~ handoff 1 Completed alex",
+            "free 7",
             "play 5 caller: goodbye",
             "~ saying to caller",
             "~ Ending",
@@ -137,8 +137,8 @@ fn a_goodbye_without_an_end_ends_too() {
 fn r20_an_agent_whose_leg_breaks_is_replaced_by_a_second_handoff() {
     Story::bridged().at(40.0).ended(2, LegEnd::Lost).does(&[
         "wire caller<-hold",
-        "free 7",
         "promise closed 1 Failed",
+        "free 7",
         "prepare <whisper>",
         "promise opened 2 R20 agent_lost",
         "play 5 caller: announce lost G +details",
@@ -152,8 +152,8 @@ fn a_talk_with_the_agent_has_a_deadline() {
     Story::bridged().alarm_at(14_427.0).does(&[
         "wire caller<-hold",
         "hang up 2 Failed",
-        "free 7",
         "promise closed 1 Completed",
+        "free 7",
         "play 5 caller: broken then end",
     ]);
 }

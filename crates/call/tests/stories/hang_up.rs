@@ -71,8 +71,8 @@ fn the_caller_hangs_up_while_an_agent_is_held() {
 fn the_caller_hangs_up_after_the_bridge() {
     Story::bridged().hung_up(0).does(&[
         "hang up 2 PeerHungUp",
-        "free 7",
         "promise closed 1 Completed",
+        "free 7",
         "promise record by Caller Completed",
         "finished",
     ]);
@@ -115,8 +115,8 @@ fn a_shutdown_says_sorry_in_every_state_and_then_hangs_up() {
     Story::bridged().on(Event::Shutdown).does(&[
         "wire caller<-hold",
         "hang up 2 ShuttingDown",
-        "free 7",
         "promise closed 1 Completed",
+        "free 7",
         &format!("play 5 caller: {words}"),
     ]);
     Story::arrive().on(Event::Shutdown).does(&[&format!("play 2 caller: {words}")]);

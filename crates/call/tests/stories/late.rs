@@ -139,8 +139,8 @@ fn a_reservation_that_is_over_is_not_taken_again() {
 fn a_leg_that_was_up_and_is_told_to_have_failed_is_gone() {
     Story::bridged().failed(2, DialFailure::ServerError).does(&[
         "wire caller<-hold",
-        "free 7",
         "promise closed 1 Failed",
+        "free 7",
         "prepare <whisper>",
         "promise opened 2 R20 agent_lost",
         "play 5 caller: announce lost G +details",
