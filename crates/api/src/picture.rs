@@ -256,21 +256,7 @@ impl HandoffSnapshot {
             value: 0.0,
             utterance: None,
         };
-        let record = HandoffRecord {
-            handoff,
-            state: HandoffState::Requested,
-            reason,
-            contributing: Vec::new(),
-            agent: None,
-            requested: at,
-            announced: None,
-            brief_delivered: None,
-            answered: None,
-            accepted: None,
-            bridged: None,
-            closed: None,
-            refused: Vec::new(),
-        };
+        let record = HandoffRecord::new(handoff, reason, at);
         Self { record, brief: None, queue: None, skills: BTreeSet::new(), waiting: None }
     }
 }

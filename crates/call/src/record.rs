@@ -114,6 +114,28 @@ pub struct HandoffRecord {
     pub refused: Vec<AgentId>,
 }
 
+impl HandoffRecord {
+    /// A handoff that has just been asked for, at a time since the Unix epoch.
+    #[must_use]
+    pub fn new(handoff: u32, reason: Reason, requested: Duration) -> Self {
+        Self {
+            handoff,
+            state: HandoffState::Requested,
+            reason,
+            contributing: Vec::new(),
+            agent: None,
+            requested,
+            announced: None,
+            brief_delivered: None,
+            answered: None,
+            accepted: None,
+            bridged: None,
+            closed: None,
+            refused: Vec::new(),
+        }
+    }
+}
+
 /// Who ended the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -119,19 +119,8 @@ pub(crate) fn open(core: &mut Core, request: Request) -> State {
 
 fn new_record(handoff: u32, requested: Duration, request: &Request) -> HandoffRecord {
     HandoffRecord {
-        handoff,
-        state: HandoffState::Requested,
-        reason: request.decision.primary.clone(),
         contributing: request.decision.contributing.clone(),
-        agent: None,
-        requested,
-        announced: None,
-        brief_delivered: None,
-        answered: None,
-        accepted: None,
-        bridged: None,
-        closed: None,
-        refused: Vec::new(),
+        ..HandoffRecord::new(handoff, request.decision.primary.clone(), requested)
     }
 }
 
