@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context;
 use rustix::time::{ClockId, Timespec, clock_gettime};
-use segue_media::{Codec, Command, Direction, EngineConfig, MediaDescription, Source};
+use segue_media::{Codec, Command, Direction, EngineConfig, MediaDescription, OpusWishes, Source};
 use segue_speech::{Recognizer, Speech, StreamOptions};
 use segue_trigger::Speaker;
 use tokio::sync::mpsc;
@@ -127,6 +127,8 @@ fn far_side(call: &CallMedia, leg: OpenLeg) -> anyhow::Result<Far> {
         telephone_event: None,
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     };
     call.command(Command::Remote { leg: leg.leg, description, signalling: None })?;
     Ok(Far { socket, to: leg.rtp })

@@ -2,10 +2,7 @@
 //! first frame after the loss is faded in. The idea is that of G.711 Appendix I; the look-ahead is not, for
 //! what was already sent cannot be changed.
 
-use crate::{
-    g711::{FRAME, Frame, Samples},
-    session::Codec,
-};
+use crate::g711::{FRAME, Frame, Law, Samples};
 
 pub(crate) struct Concealment {
     /// The last three frames as they were given out.
@@ -33,7 +30,7 @@ const FADED: usize = 480;
 const STEP_LENGTH: usize = 24;
 
 impl Concealment {
-    pub(crate) const fn new(codec: Codec) -> Self {
+    pub(crate) const fn new(codec: Law) -> Self {
         Self { history: [codec.silence(); HISTORY], lost: 0, period: [0; LAG_MAX], lag: LAG_MIN, step: 0 }
     }
 
@@ -43,7 +40,7 @@ impl Concealment {
     }
 
     /// Takes note of a frame that came; fades it in where it ends a loss.
-    pub(crate) fn whole(&mut self, codec: Codec, frame: &mut Frame) {
+    pub(crate) fn whole(&mut self, codec: Law, frame: &mut Frame) {
         if self.lost > 0 {
             let length = (40 + self.lost / 5).min(FRAME / 2);
             for (n, byte) in frame.iter_mut().enumerate().take(length) {
@@ -57,7 +54,7 @@ impl Concealment {
     }
 
     /// Fills what is missing of a frame.
-    pub(crate) fn fill(&mut self, codec: Codec, frame: &mut Frame, missing: &[bool; FRAME]) {
+    pub(crate) fn fill(&mut self, codec: Law, frame: &mut Frame, missing: &[bool; FRAME]) {
         if self.lost == 0 {
             self.find_period(codec);
         }
@@ -71,7 +68,7 @@ impl Concealment {
     }
 
     /// Silence that is meant: nothing of the past goes on after it.
-    pub(crate) fn forget(&mut self, codec: Codec) {
+    pub(crate) fn forget(&mut self, codec: Law) {
         self.history.fill(codec.silence());
         self.lost = 0;
     }
@@ -93,7 +90,7 @@ impl Concealment {
         }
     }
 
-    fn find_period(&mut self, codec: Codec) {
+    fn find_period(&mut self, codec: Law) {
         let mut past = [0_i16; HISTORY];
         codec.decode_into(&self.history, &mut past);
         let lag = best_lag(&past);
@@ -143,25 +140,25 @@ mod tests {
     fn frames(samples: &[i16]) -> Vec<Frame> {
         let encode = |chunk: &[i16]| {
             let mut frame = [0; FRAME];
-            Codec::Pcmu.encode_into(chunk, &mut frame);
+            Law::Pcmu.encode_into(chunk, &mut frame);
             frame
         };
         samples.chunks_exact(FRAME).map(encode).collect()
     }
 
     fn decode(frames: &[Frame]) -> Vec<i16> {
-        frames.iter().flatten().map(|&byte| Codec::Pcmu.decode(byte)).collect()
+        frames.iter().flatten().map(|&byte| Law::Pcmu.decode(byte)).collect()
     }
 
     /// Loses the frames named and gives what is heard.
     fn heard(samples: &[i16], lost: &[usize]) -> Vec<i16> {
-        let mut concealment = Concealment::new(Codec::Pcmu);
+        let mut concealment = Concealment::new(Law::Pcmu);
         let mut out = frames(samples);
         for (n, frame) in out.iter_mut().enumerate() {
             if lost.contains(&n) {
-                concealment.fill(Codec::Pcmu, frame, &[true; FRAME]);
+                concealment.fill(Law::Pcmu, frame, &[true; FRAME]);
             } else {
-                concealment.whole(Codec::Pcmu, frame);
+                concealment.whole(Law::Pcmu, frame);
             }
         }
         decode(&out)
@@ -213,16 +210,16 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_made_up() {
         let tone = tone::sine(200.0, -20.0, FRAME * 6);
-        let mut concealment = Concealment::new(Codec::Pcma);
+        let mut concealment = Concealment::new(Law::Pcma);
         let mut frame = [0; FRAME];
         for chunk in tone.chunks_exact(FRAME) {
-            Codec::Pcma.encode_into(chunk, &mut frame);
-            concealment.whole(Codec::Pcma, &mut frame);
+            Law::Pcma.encode_into(chunk, &mut frame);
+            concealment.whole(Law::Pcma, &mut frame);
         }
         let mut missing = [false; FRAME];
         missing[..FRAME / 2].fill(true);
         let mut half = [0x11; FRAME];
-        concealment.fill(Codec::Pcma, &mut half, &missing);
+        concealment.fill(Law::Pcma, &mut half, &missing);
         assert_eq!(half[FRAME / 2..], [0x11; FRAME / 2]);
         assert!(half[..FRAME / 2].iter().any(|&byte| byte != 0x11));
     }

@@ -10,7 +10,7 @@
 
 use crate::{
     command::{EarMeasure, PlayId, Sound, Source},
-    g711::{FRAME, Frame},
+    g711::{FRAME, Frame, Law},
     keys::KeySender,
     music::Music,
     noise::Noise,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(crate) struct Ear {
-    codec: Codec,
+    codec: Law,
     payload_type: u8,
     telephone_event: Option<u8>,
     wants_sound: bool,
@@ -102,9 +102,11 @@ struct Prompt {
 
 impl Ear {
     pub(crate) fn new(codec: Codec, watchdog: Watchdog, random: &mut Random) -> Self {
+        let payload_type = codec.payload_type();
+        let codec = codec.law().unwrap_or(Law::Pcmu);
         Self {
             codec,
-            payload_type: codec.payload_type(),
+            payload_type,
             telephone_event: None,
             wants_sound: true,
             timeline: Timeline::start(random),
@@ -122,8 +124,10 @@ impl Ear {
     }
 
     pub(crate) fn remote(&mut self, description: &MediaDescription) {
-        if let Some(&(codec, payload_type)) = description.codecs.first() {
-            (self.codec, self.payload_type) = (codec, payload_type);
+        if let Some(&(codec, payload_type)) = description.codecs.first()
+            && let Some(law) = codec.law()
+        {
+            (self.codec, self.payload_type) = (law, payload_type);
         }
         self.telephone_event = description.telephone_event;
         let wants_sound = match description.direction {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    command::{Channel, Command, LegId, LegStats, PlayId, Report, Source, TapFrame, Transmit},
+    command::{Channel, Command, LegId, LegStats, PlayId, Report, Source, TapFrame, TapPayload, Transmit},
     ear::Ear,
     jitter::JitterLimits,
     music::Music,
@@ -333,7 +333,9 @@ impl Engine {
                     self.tapped.pop_front();
                     self.counters.taps_dropped += 1;
                 }
-                self.tapped.push_back(TapFrame { leg, at: now, payload, codec: voice.codec() });
+                let law = voice.codec();
+                let payload = payload.map(|frame| TapPayload::G711(law, frame));
+                self.tapped.push_back(TapFrame { leg, at: now, payload });
             }
         }
         for (&leg, ear) in &mut self.ears {

@@ -1,7 +1,14 @@
 //! G.711: µ-law and A-law to and from 16-bit linear, straight between the two, and the energy of encoded
 //! frames without decoding them. Tables are made at compile time; nothing allocates.
 
-use crate::session::Codec;
+/// One of the two laws of G.711.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Law {
+    /// µ-law.
+    Pcmu,
+    /// A-law.
+    Pcma,
+}
 
 /// Samples, and bytes of G.711, in one frame of 20 ms.
 pub const FRAME: usize = 160;
@@ -12,22 +19,13 @@ pub type Frame = [u8; FRAME];
 /// One linear frame of 20 ms.
 pub type Samples = [i16; FRAME];
 
-impl Codec {
+impl Law {
     /// The byte that decodes nearest to zero.
     #[must_use]
     pub const fn silence(self) -> u8 {
         match self {
             Self::Pcmu => 0xFF,
             Self::Pcma => 0xD5,
-        }
-    }
-
-    /// The static RTP payload type (RFC 3551 §6).
-    #[must_use]
-    pub const fn payload_type(self) -> u8 {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
         }
     }
 
@@ -200,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    const BOTH: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    const BOTH: [Law; 2] = [Law::Pcmu, Law::Pcma];
 
     #[test]
     fn every_byte_decodes_as_an_independent_decoder_says() {
@@ -220,8 +218,8 @@ mod tests {
             for sample in -32_635..=32_635_i16 {
                 let byte = codec.encode(sample);
                 let exponent = match codec {
-                    Codec::Pcmu => (!byte >> 4) & 7,
-                    Codec::Pcma => (((byte ^ 0x55) >> 4) & 7).max(1),
+                    Law::Pcmu => (!byte >> 4) & 7,
+                    Law::Pcma => (((byte ^ 0x55) >> 4) & 7).max(1),
                 };
                 let error = (i32::from(codec.decode(byte)) - i32::from(sample)).abs();
                 assert!(error <= 4 << exponent, "{codec:?} {sample}: {error}");
@@ -236,7 +234,7 @@ mod tests {
         for codec in BOTH {
             for byte in 0..=255 {
                 let again = codec.encode(codec.decode(byte));
-                let negative_zero = codec == Codec::Pcmu && byte == 0x7F;
+                let negative_zero = codec == Law::Pcmu && byte == 0x7F;
                 assert_eq!(again, if negative_zero { 0xFF } else { byte }, "{codec:?} {byte:#x}");
             }
         }
@@ -244,7 +242,7 @@ mod tests {
 
     #[test]
     fn going_to_the_other_law_and_back_costs_at_most_one_step() {
-        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+        for (from, to) in [(Law::Pcmu, Law::Pcma), (Law::Pcma, Law::Pcmu)] {
             let mut bytes: Vec<u8> = (0..=255).collect();
             from.transcode(to, &mut bytes);
             to.transcode(from, &mut bytes);

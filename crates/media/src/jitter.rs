@@ -12,9 +12,8 @@
 use std::time::Duration;
 
 use crate::{
-    g711::{FRAME, Frame},
+    g711::{FRAME, Frame, Law},
     level,
-    session::Codec,
 };
 
 /// How long the buffer may hold sound back.
@@ -218,7 +217,7 @@ impl JitterBuffer {
     }
 
     /// Takes the frame that is due. What is missing of it is left as `codec`'s silence.
-    pub(crate) fn take(&mut self, codec: Codec, frame: &mut Frame) -> Taken {
+    pub(crate) fn take(&mut self, codec: Law, frame: &mut Frame) -> Taken {
         match self.correction() {
             Correction::None => {}
             Correction::Insert if self.is_droppable(codec) => {
@@ -235,7 +234,7 @@ impl JitterBuffer {
         self.read(codec, frame)
     }
 
-    fn read(&mut self, codec: Codec, frame: &mut Frame) -> Taken {
+    fn read(&mut self, codec: Law, frame: &mut Frame) -> Taken {
         frame.fill(codec.silence());
         let Some(place) = &mut self.place else { return Taken::Idle };
         let due = place.due;
@@ -343,7 +342,7 @@ impl JitterBuffer {
     }
 
     /// Whether the frame due is all there and silent.
-    fn is_droppable(&self, codec: Codec) -> bool {
+    fn is_droppable(&self, codec: Law) -> bool {
         let Some(place) = self.place else { return false };
         let mut power = 0;
         for (at, length) in stretches(place.due, FRAME) {
@@ -437,12 +436,12 @@ mod tests {
     fn run(buffer: &mut JitterBuffer, numbers: std::ops::Range<u32>, frames: u32) -> Vec<Laid> {
         let mut frame = [0; FRAME];
         for _ in 0..frames {
-            buffer.take(Codec::Pcmu, &mut frame);
+            buffer.take(Law::Pcmu, &mut frame);
         }
         let each = numbers.map(|n| {
             let packet = Packet { sequence: n as u16, timestamp: n * 160, bytes: &[0x20; FRAME] };
             let laid = buffer.lay(MS * (20 * n), &packet);
-            buffer.take(Codec::Pcmu, &mut frame);
+            buffer.take(Law::Pcmu, &mut frame);
             laid
         });
         each.collect()
@@ -469,7 +468,7 @@ mod tests {
             let packet = Packet { sequence: 0, timestamp: 0, bytes: &[0x20; FRAME] };
             assert_eq!(buffer.lay(MS, &packet), Laid::Anew);
             let mut frame = [0; FRAME];
-            let waited = (0..20).take_while(|_| buffer.take(Codec::Pcmu, &mut frame) == Taken::Idle).count();
+            let waited = (0..20).take_while(|_| buffer.take(Law::Pcmu, &mut frame) == Taken::Idle).count();
             assert_eq!(waited, silent, "{start} ms");
         }
     }

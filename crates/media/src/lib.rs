@@ -19,6 +19,7 @@ mod reception;
 pub mod resample;
 mod rtcp;
 pub mod rtp;
+pub mod security;
 mod session;
 pub mod tone;
 mod voice;
@@ -26,9 +27,10 @@ mod watchdog;
 pub mod wav;
 
 pub use command::{
-    Channel, Command, EarMeasure, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, Transmit,
+    Channel, Command, EarMeasure, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, TapPayload,
+    Transmit,
 };
 pub use engine::{Engine, EngineConfig, EngineCounters};
 pub use jitter::JitterLimits;
 pub use music::Music;
-pub use session::{Codec, Direction, MediaDescription};
+pub use session::{Codec, Direction, MediaDescription, OpusWishes, WIDE_FRAME, WideFrame};

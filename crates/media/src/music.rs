@@ -8,10 +8,9 @@ use std::{collections::BTreeMap, f32::consts::TAU, sync::Arc};
 
 use crate::{
     command::Sound,
-    g711::{FRAME, Frame},
+    g711::{FRAME, Frame, Law},
     level,
     random::Random,
-    session::Codec,
 };
 
 /// A loop of music, kept once for all who hear it, linear and encoded.
@@ -50,8 +49,8 @@ impl Music {
             Some(frames) if whole > 0 => frames.into(),
             Some(_) | None => [0; FRAME].into(),
         };
-        let encoded = |codec: Codec| linear.iter().map(|&sample| codec.encode(sample)).collect();
-        let (pcmu, pcma) = (encoded(Codec::Pcmu), encoded(Codec::Pcma));
+        let encoded = |codec: Law| linear.iter().map(|&sample| codec.encode(sample)).collect();
+        let (pcmu, pcma) = (encoded(Law::Pcmu), encoded(Law::Pcma));
         Self { linear, pcmu, pcma }
     }
 
@@ -62,10 +61,10 @@ impl Music {
     }
 
     /// The encoded frame at a place in the loop, and the place after it.
-    pub(crate) fn frame(&self, codec: Codec, place: usize) -> (Frame, usize) {
+    pub(crate) fn frame(&self, codec: Law, place: usize) -> (Frame, usize) {
         let bytes = match codec {
-            Codec::Pcmu => &self.pcmu,
-            Codec::Pcma => &self.pcma,
+            Law::Pcmu => &self.pcmu,
+            Law::Pcma => &self.pcma,
         };
         let found = bytes.get(place..).and_then(|rest| rest.first_chunk());
         let (frame, place) = match found {
@@ -279,11 +278,11 @@ mod tests {
     #[test]
     fn music_of_others_is_cut_to_whole_frames_and_comes_round() {
         let music = Music::from_sound(vec![1000; FRAME * 2 + 7].into());
-        let (_, place) = music.frame(Codec::Pcma, 0);
-        let (frame, place) = music.frame(Codec::Pcma, place);
-        assert_eq!((frame, place), ([Codec::Pcma.encode(1000); FRAME], 0));
+        let (_, place) = music.frame(Law::Pcma, 0);
+        let (frame, place) = music.frame(Law::Pcma, place);
+        assert_eq!((frame, place), ([Law::Pcma.encode(1000); FRAME], 0));
         let nothing = Music::from_sound(Vec::new().into());
-        assert_eq!(nothing.frame(Codec::Pcmu, 0), ([Codec::Pcmu.silence(); FRAME], 0));
-        assert_eq!(nothing.frame(Codec::Pcmu, 5000).1, 0);
+        assert_eq!(nothing.frame(Law::Pcmu, 0), ([Law::Pcmu.silence(); FRAME], 0));
+        assert_eq!(nothing.frame(Law::Pcmu, 5000).1, 0);
     }
 }

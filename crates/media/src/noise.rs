@@ -1,6 +1,9 @@
 //! Comfort noise at −62 dBov, generated sample by sample: what a caller hears as "the line is open".
 
-use crate::{g711::Frame, random::Random, session::Codec};
+use crate::{
+    g711::{Frame, Law},
+    random::Random,
+};
 
 /// A source of soft noise, a little darker than white.
 #[derive(Clone, Debug)]
@@ -14,16 +17,16 @@ impl Noise {
         Self { random: Random::new(seed), before: 0 }
     }
 
-    pub(crate) fn frame(&mut self, codec: Codec) -> Frame {
+    pub(crate) fn frame(&mut self, codec: Law) -> Frame {
         let mut frame = [0; _];
         self.fill(codec, &mut frame);
         frame
     }
 
-    fn fill(&mut self, codec: Codec, frame: &mut Frame) {
+    fn fill(&mut self, codec: Law, frame: &mut Frame) {
         let table = match codec {
-            Codec::Pcmu => &PCMU,
-            Codec::Pcma => &PCMA,
+            Law::Pcmu => &PCMU,
+            Law::Pcma => &PCMA,
         };
         for four in frame.chunks_mut(4) {
             let bits = self.random.bits().to_le_bytes();
@@ -43,11 +46,11 @@ const LOUDNESS: i32 = 178;
 const SOFTEST: i32 = 96;
 
 /// The noise's own part of the codecs: samples from −96 on, encoded.
-static PCMU: [u8; 192] = encoded(Codec::Pcmu);
-static PCMA: [u8; 192] = encoded(Codec::Pcma);
+static PCMU: [u8; 192] = encoded(Law::Pcmu);
+static PCMA: [u8; 192] = encoded(Law::Pcma);
 
 #[expect(clippy::indexing_slicing, reason = "the loop ends with the table")]
-const fn encoded(codec: Codec) -> [u8; 192] {
+const fn encoded(codec: Law) -> [u8; 192] {
     let mut table = [0; 192];
     let mut place = 0;
     while place < 192 {
@@ -64,7 +67,7 @@ mod tests {
 
     #[test]
     fn it_has_its_level_in_both_codecs_and_does_not_repeat() {
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for codec in [Law::Pcmu, Law::Pcma] {
             let mut noise = Noise::new(3);
             let mut samples = Vec::new();
             let mut frames = Vec::new();

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     command::LegStats,
     conceal::Concealment,
-    g711::{FRAME, Frame},
+    g711::{FRAME, Frame, Law},
     jitter::{JitterBuffer, JitterLimits, Laid, Packet, Taken},
     keys::{Event, KeyListener},
     lock::{SourceLock, Verdict},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) struct Voice {
-    codec: Codec,
+    codec: Law,
     types: PayloadTypes,
     pub(crate) lock: SourceLock,
     pub(crate) reception: Reception,
@@ -73,14 +73,14 @@ struct Counts {
 }
 
 enum Kind {
-    Audio(Codec),
+    Audio(Law),
     Event,
     ComfortNoise,
     Unknown,
 }
 
 struct PayloadTypes {
-    codecs: Vec<(Codec, u8)>,
+    codecs: Vec<(Law, u8)>,
     /// As the far side wants to get it, and as our own offers name it: which of them it uses depends on who
     /// offered, and some phones get it wrong.
     events: [Option<u8>; 2],
@@ -93,6 +93,7 @@ const PAYLOAD_MAX: usize = 960;
 
 impl Voice {
     pub(crate) fn new(codec: Codec, limits: JitterLimits, telephone_event: u8) -> Self {
+        let codec = codec.law().unwrap_or(Law::Pcmu);
         Self {
             codec,
             types: PayloadTypes { codecs: Vec::new(), events: [None, Some(telephone_event)] },
@@ -110,11 +111,11 @@ impl Voice {
 
     pub(crate) fn remote(&mut self, description: &MediaDescription, signalling: Option<IpAddr>) {
         self.lock.remote(description.rtp, signalling);
-        self.types.codecs.clone_from(&description.codecs);
+        self.types.codecs = laws(description).collect();
         if let Some(event) = self.types.events.first_mut() {
             *event = description.telephone_event;
         }
-        if let Some(&(codec, _)) = description.codecs.first()
+        if let Some(&(codec, _)) = self.types.codecs.first()
             && codec != self.codec
         {
             self.codec = codec;
@@ -188,7 +189,7 @@ impl Voice {
         tapped
     }
 
-    pub(crate) const fn codec(&self) -> Codec {
+    pub(crate) const fn codec(&self) -> Law {
         self.codec
     }
 
@@ -225,7 +226,7 @@ impl Voice {
         self.buffer.restart();
     }
 
-    fn on_audio(&mut self, now: Duration, header: &Header, (codec, payload): (Codec, &[u8])) {
+    fn on_audio(&mut self, now: Duration, header: &Header, (codec, payload): (Law, &[u8])) {
         if payload.is_empty() {
             return;
         }
@@ -263,6 +264,11 @@ impl Voice {
     }
 }
 
+/// The codecs of a description that this engine speaks.
+fn laws(description: &MediaDescription) -> impl Iterator<Item = (Law, u8)> {
+    description.codecs.iter().filter_map(|(codec, payload_type)| Some((codec.law()?, *payload_type)))
+}
+
 impl PayloadTypes {
     fn kind(&self, payload_type: u8) -> Kind {
         if let Some(&(codec, _)) = self.codecs.iter().find(|(_, known)| *known == payload_type) {
@@ -270,8 +276,8 @@ impl PayloadTypes {
         }
         match payload_type {
             _ if self.events.contains(&Some(payload_type)) => Kind::Event,
-            0 => Kind::Audio(Codec::Pcmu),
-            8 => Kind::Audio(Codec::Pcma),
+            0 => Kind::Audio(Law::Pcmu),
+            8 => Kind::Audio(Law::Pcma),
             COMFORT_NOISE => Kind::ComfortNoise,
             _ => Kind::Unknown,
         }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::{
     command::EarMeasure,
-    g711::{FRAME, Frame},
+    g711::{FRAME, Frame, Law},
     level,
-    session::Codec,
 };
 
 pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
@@ -14,7 +13,7 @@ pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
 const MARGIN: Duration = Duration::from_millis(200);
 
 /// Whether a frame is silence to the one who hears it.
-pub(crate) fn is_silent(codec: Codec, frame: &Frame) -> bool {
+pub(crate) fn is_silent(codec: Law, frame: &Frame) -> bool {
     codec.is_below(level::SILENCE_POWER, frame)
 }
 
@@ -147,7 +146,7 @@ impl Blend {
     }
 
     /// Gives whether the frame was changed.
-    pub(crate) fn apply(&mut self, codec: Codec, frame: &mut Frame) -> bool {
+    pub(crate) fn apply(&mut self, codec: Law, frame: &mut Frame) -> bool {
         let fading = self.fade.is_some();
         if let Some(done) = self.fade {
             for (n, byte) in frame.iter_mut().enumerate() {

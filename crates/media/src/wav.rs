@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::session::Codec;
+use crate::g711::Law;
 
 /// Why bytes are not sound: the file's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -92,7 +92,7 @@ struct Format {
 
 enum Kind {
     Linear,
-    Law(Codec),
+    Law(Law),
 }
 
 impl Format {
@@ -109,8 +109,8 @@ impl Format {
         let rate = u32::from_le_bytes([r0, r1, r2, r3]);
         let kind = match (format, bits) {
             (PCM, 16) => Kind::Linear,
-            (MU_LAW, 8) => Kind::Law(Codec::Pcmu),
-            (A_LAW, 8) => Kind::Law(Codec::Pcma),
+            (MU_LAW, 8) => Kind::Law(Law::Pcmu),
+            (A_LAW, 8) => Kind::Law(Law::Pcma),
             _ => return Err(WavError::Format { format, bits }),
         };
         match (channels, rate) {

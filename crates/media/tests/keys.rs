@@ -6,7 +6,12 @@ mod world;
 
 use std::time::Duration;
 
-use segue_media::{Codec, Command, LegId, Source, g711::FRAME, random::Random, tone};
+use segue_media::{
+    Codec, Command, LegId, Source, TapPayload,
+    g711::{FRAME, Law},
+    random::Random,
+    tone,
+};
 use world::{EVENT, Heard, STEP, World, mute, tone_of};
 
 const CALLER: f64 = 613.0;
@@ -121,7 +126,11 @@ fn an_event_is_not_heard_even_if_the_phone_sends_its_tone_as_audio_too_and_the_t
     let whole = world.far(agent).sound(26);
     let loudest = whole.chunks_exact(FRAME).map(|frame| tone::goertzel(frame, 1477.0)).fold(-200.0, f32::max);
     assert!(loudest < -45.0, "{loudest}");
-    let silent = world.taps.iter().filter(|tap| tap.payload == Some([Codec::Pcmu.silence(); FRAME])).count();
+    let silent = world
+        .taps
+        .iter()
+        .filter(|tap| tap.payload == Some(TapPayload::G711(Law::Pcmu, [Law::Pcmu.silence(); FRAME])))
+        .count();
     assert_eq!(silent, 6);
     assert!((world.far(agent).hears(CALLER, 15) + 20.0).abs() < 0.5);
     let stats = world.engine.stats(caller).expect("open");

@@ -6,7 +6,11 @@ mod world;
 
 use std::time::Duration;
 
-use segue_media::{Codec, LegId, LegStats, Source, g711::FRAME, level, tone};
+use segue_media::{
+    Codec, LegId, LegStats, Source,
+    g711::{FRAME, Law},
+    level, tone,
+};
 use world::{STEP, World, mute, tone_of};
 
 const CALLER: f64 = 613.0;
@@ -152,7 +156,7 @@ fn packets_of_any_length_come_out_as_frames_of_20_ms() {
         for half in 1..=400_u64 {
             while half % every == 0 && said + length <= half as usize * 80 {
                 let mut payload = vec![0; length];
-                Codec::Pcmu.encode_into(&sound[said..said + length], &mut payload);
+                Law::Pcmu.encode_into(&sound[said..said + length], &mut payload);
                 let far = world.far(caller);
                 let (bytes, from) = (far.packet(0, 5000 + said as u32, &payload), far.address);
                 world.send(caller, from, &bytes);

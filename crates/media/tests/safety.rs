@@ -9,8 +9,10 @@ use std::{net::SocketAddr, time::Duration};
 use proptest::prelude::*;
 use rtcp::{goodbye::Goodbye, receiver_report::ReceiverReport, sender_report::SenderReport};
 use segue_media::{
-    Channel, Codec, Command, Engine, EngineConfig, LegId, MediaDescription, Report, Source, g711::FRAME,
-    rtp::Header, tone,
+    Channel, Codec, Command, Engine, EngineConfig, LegId, MediaDescription, Report, Source,
+    g711::{FRAME, Law},
+    rtp::Header,
+    tone,
 };
 use world::{World, config, description, mute, tone_of};
 
@@ -29,7 +31,7 @@ fn pair() -> (World, LegId, LegId) {
 
 fn foreign(sequence: u16, timestamp: u32, ssrc: u32) -> Vec<u8> {
     let mut payload = [0; FRAME];
-    Codec::Pcmu.encode_into(&tone::sine(ATTACKER, -6.0, FRAME), &mut payload);
+    Law::Pcmu.encode_into(&tone::sine(ATTACKER, -6.0, FRAME), &mut payload);
     let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc };
     [&header.write()[..], &payload].concat()
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, error::Error, net::SocketAddr, time::Duration};
 
-use segue_media::{Codec, Direction, MediaDescription};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 use segue_sip::{
     Answer, DigestAlgorithm, IncomingCall, LegEvent, Refusal, Secret, Sip, SipConfig, SipCounts, SipEvent,
     SipLimits, Trunk, UserCredential,
@@ -109,6 +109,8 @@ async fn answer(mut call: IncomingCall, after: Duration) {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     };
     let Ok(mut leg) = call.answer(Answer { local, handoff_allowed: false }).await else { return };
     while !matches!(leg.next().await, LegEvent::Ended(_)) {}

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, error::Error, net::SocketAddr, time::Duration};
 
-use segue_media::{Codec, Direction, MediaDescription};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 use segue_sip::{Caller, DialEvent, DialRequest, HangUp, LegEvent, Sip, SipConfig, SipCounts, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -72,5 +72,7 @@ fn media() -> MediaDescription {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }

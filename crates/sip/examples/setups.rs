@@ -6,7 +6,7 @@
 
 use std::{error::Error, net::SocketAddr, time::Duration};
 
-use segue_media::{Codec, Direction, MediaDescription};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 use segue_sip::{
     Answer, Caller, DialEvent, DialRequest, HangUp, LegEvent, Sip, SipConfig, SipEvent, SipLimits, Target,
     Trunk,
@@ -112,6 +112,8 @@ fn media() -> MediaDescription {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }
 

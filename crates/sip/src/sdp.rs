@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use segue_media::{Codec, Direction, MediaDescription};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 
 /// A session description, read: the audio stream we can speak, and what an answer has to mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,6 +259,7 @@ impl Draft {
         mapped.or_else(|| match payload {
             0 => Some("PCMU/8000".to_owned()),
             8 => Some("PCMA/8000".to_owned()),
+            9 => Some("G722/8000".to_owned()),
             _ => None,
         })
     }
@@ -269,6 +270,8 @@ impl Draft {
             let codec = match self.encoding(payload).as_deref() {
                 Some("PCMU/8000" | "PCMU/8000/1") => Codec::Pcmu,
                 Some("PCMA/8000" | "PCMA/8000/1") => Codec::Pcma,
+                Some("G722/8000" | "G722/8000/1") => Codec::G722,
+                Some("OPUS/48000/2") => Codec::Opus,
                 Some(_) | None => continue,
             };
             if !codecs.iter().any(|(known, _)| *known == codec) {
@@ -301,6 +304,8 @@ impl Draft {
             }),
             ptime_ms: ptime - ptime % 10,
             direction,
+            security: Vec::new(),
+            opus: OpusWishes::default(),
         }
     }
 }
@@ -415,11 +420,9 @@ fn print_audio(text: &mut String, local: &MediaDescription, protocol: &str, mux:
     }
     text.push_str("\r\n");
     for (codec, payload) in &local.codecs {
-        let name = match codec {
-            Codec::Pcmu => "PCMU",
-            Codec::Pcma => "PCMA",
-        };
-        line(text, format_args!("a=rtpmap:{payload} {name}/8000"));
+        // RFC 7587 §7: two channels, always, whatever is sent.
+        let channels = if *codec == Codec::Opus { "/2" } else { "" };
+        line(text, format_args!("a=rtpmap:{payload} {}/{}{channels}", codec.name(), codec.clock_hz()));
     }
     if let Some(payload) = local.telephone_event {
         line(text, format_args!("a=rtpmap:{payload} telephone-event/8000"));

@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use segue_media::{
-    Codec,
+    g711::Law,
     resample::{self, Up},
 };
 use segue_speech::{
@@ -37,7 +37,7 @@ fn listening(criterion: &mut Criterion) {
     group.bench_function("one frame: decode, 16 kHz, voice activity, endpointing", |bencher| {
         bencher.iter(|| {
             let mut narrow = [0; 160];
-            Codec::Pcmu.decode_into(&payload, &mut narrow);
+            Law::Pcmu.decode_into(&payload, &mut narrow);
             wide.clear();
             up.push(&narrow, &mut wide);
             let score = detector.score(&wide);

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_media::Codec;
+use segue_media::g711::Law;
 
 use super::{Deadline, now, recording::Packet, witness::Witness};
 
@@ -189,7 +189,7 @@ impl Line {
         if words.queue.is_empty() {
             mouth.said.notify_all();
         }
-        let payload = samples.iter().map(|sample| Codec::Pcmu.encode(*sample)).collect();
+        let payload = samples.iter().map(|sample| Law::Pcmu.encode(*sample)).collect();
         (0, false, self.timestamp, payload)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use segue_media::{Codec, Music, level};
+use segue_media::{Music, g711::Law, level};
 use segue_speech::{Flite, Pace, Synthesizer, Voice, VoiceStyle, normalise};
 
 use super::{
@@ -119,7 +119,7 @@ pub(crate) struct Hold {
 impl Hold {
     pub(crate) fn known() -> Self {
         let music = Music::render();
-        let encoded: Vec<u8> = music.sound().iter().map(|sample| Codec::Pcmu.encode(*sample)).collect();
+        let encoded: Vec<u8> = music.sound().iter().map(|sample| Law::Pcmu.encode(*sample)).collect();
         let frames = encoded.chunks_exact(FRAME).enumerate();
         let places: BTreeMap<_, _> = frames.map(|(place, frame)| (frame.to_vec(), place)).collect();
         Self { places, frames: encoded.len() / FRAME }
@@ -162,7 +162,7 @@ fn a_whisper_sixty_db_down_would_change_most_frames_of_the_hold_music() {
         speech(Voice::Rms, "the caller wants a refund of five hundred dollars for order one two three four");
     level::normalise(&mut whisper, level::SPEECH - 60.0);
     let music = Music::render();
-    let encode = |sample: i16| Codec::Pcmu.encode(sample);
+    let encode = |sample: i16| Law::Pcmu.encode(sample);
     let changed = whisper
         .chunks_exact(FRAME)
         .zip(music.sound().chunks_exact(FRAME))

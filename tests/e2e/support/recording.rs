@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segue_media::Codec;
+use segue_media::g711::Law;
 
 use super::endpoint::FRAME;
 
@@ -58,7 +58,7 @@ impl Recording {
         let mut samples = vec![0; end];
         for packet in &sound {
             let into = &mut samples[place(packet)..place(packet) + FRAME];
-            Codec::Pcmu.decode_into(&packet.payload, into);
+            Law::Pcmu.decode_into(&packet.payload, into);
         }
         // The packet that came quickest tells best when the timeline began; a frame is sent when it is over.
         let from = sound.iter().map(|packet| packet.at.saturating_sub(time_of(place(packet) + FRAME))).min();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use segue_call::{AttemptId, Destination, HangUpWhy, Party};
-use segue_media::{Codec, Direction, LegId, MediaDescription};
+use segue_media::{Codec, Direction, LegId, MediaDescription, OpusWishes};
 use segue_sip::{HangUp, IncomingCall, LegControl};
 use tokio::task::AbortHandle;
 
@@ -86,6 +86,8 @@ pub(super) fn offer(media: OpenLeg, first: Codec) -> MediaDescription {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }
 
@@ -95,10 +97,12 @@ pub(super) fn answer(media: OpenLeg, offer: &MediaDescription) -> MediaDescripti
     MediaDescription {
         rtp: media.rtp,
         rtcp: if muxed { media.rtp } else { media.rtcp },
-        codecs: offer.codecs.clone(),
+        codecs: offer.codecs.iter().filter(|(codec, _)| codec.law().is_some()).copied().collect(),
         telephone_event: offer.telephone_event,
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }
 

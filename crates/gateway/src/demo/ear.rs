@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, io, path::Path, sync::Arc, time::Duration};
 
-use segue_media::{TapFrame, level};
+use segue_media::{TapFrame, TapPayload, level};
 use tokio::sync::{mpsc, watch};
 
 use crate::media::Listener;
@@ -141,10 +141,7 @@ async fn listen(
     let mut recent = VecDeque::with_capacity(PAUSE_FRAMES);
     let mut speaking = false;
     while let Some(frame) = inbox.recv().await {
-        let mut samples = [0; FRAME];
-        if let Some(payload) = &frame.payload {
-            frame.codec.decode_into(payload, &mut samples);
-        }
+        let samples = frame.payload.as_ref().map_or([0; FRAME], TapPayload::narrow);
         {
             let mut recording = recording.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             recording.from.get_or_insert(frame.at);

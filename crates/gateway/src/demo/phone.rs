@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use segue_media::{Codec, Command, Direction, MediaDescription, PlayId, Report, Sound, Source};
+use segue_media::{Codec, Command, Direction, MediaDescription, OpusWishes, PlayId, Report, Sound, Source};
 use segue_sip::{Answer, Caller, DialEvent, DialRequest, Leg, Sip, SipConfig, SipEvent, Target, Trunk};
 use tokio::{
     sync::{mpsc, watch},
@@ -69,6 +69,8 @@ impl Phone {
             telephone_event: Some(101),
             ptime_ms: 20,
             direction: Direction::SendRecv,
+            security: Vec::new(),
+            opus: OpusWishes::default(),
         }
     }
 

@@ -11,9 +11,9 @@ use std::{
 };
 
 use segue_media::{
-    Channel, Codec, Command, Direction, Engine, EngineConfig, LegId, MediaDescription, PlayId, Report,
-    Source, TapFrame, Transmit,
-    g711::FRAME,
+    Channel, Codec, Command, Direction, Engine, EngineConfig, LegId, MediaDescription, OpusWishes, PlayId,
+    Report, Source, TapFrame, Transmit,
+    g711::{FRAME, Law},
     random::Random,
     rtp::{Header, is_rtcp},
     tone,
@@ -108,6 +108,8 @@ pub(crate) fn description(address: SocketAddr, codec: Codec) -> MediaDescription
         telephone_event: Some(EVENT),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }
 
@@ -188,7 +190,7 @@ impl World {
             far.timestamp = far.timestamp.wrapping_add(FRAME as u32);
             let Some(samples) = spoken else { continue };
             let mut payload = [0; FRAME];
-            far.codec.encode_into(&samples, &mut payload);
+            far.law().encode_into(&samples, &mut payload);
             let bytes = far.packet(far.codec.payload_type(), timestamp, &payload);
             let (leg, address) = (far.leg, far.address);
             for _ in 0..1 + u64::from(self.random.below(1000) < self.network.doubled) {
@@ -263,6 +265,11 @@ impl World {
 }
 
 impl Far {
+    /// The law it speaks.
+    pub(crate) fn law(&self) -> Law {
+        self.codec.law().expect("a far side that speaks G.711")
+    }
+
     /// The next packet of its stream.
     pub(crate) fn packet(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) -> Vec<u8> {
         let header =
@@ -280,7 +287,7 @@ impl Far {
     pub(crate) fn sound(&self, frames: usize) -> Vec<i16> {
         let audio: Vec<&Heard> = self.audio().collect();
         let last = &audio[audio.len().saturating_sub(frames)..];
-        last.iter().flat_map(|heard| heard.payload.iter().map(|&byte| self.codec.decode(byte))).collect()
+        last.iter().flat_map(|heard| heard.payload.iter().map(|&byte| self.law().decode(byte))).collect()
     }
 
     /// The level of a tone in the last `frames` frames.

@@ -8,7 +8,7 @@ mod network;
 
 use std::{net::SocketAddr, time::Duration};
 
-use segue_media::{Codec, Direction, MediaDescription};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 
 use super::{Hop, LegNews, Locals, Output, Stack};
 use crate::{
@@ -25,6 +25,8 @@ pub(super) fn media(port: u16) -> MediaDescription {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }
 

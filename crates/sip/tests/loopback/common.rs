@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use segue_media::{Codec, Direction, MediaDescription};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 use segue_sip::{
     Answer, Caller, DialEvent, DialRequest, Dialing, IncomingCall, Leg, Sip, SipConfig, SipCounts, SipEvent,
     SipTimers, Target, Trunk,
@@ -18,6 +18,8 @@ pub(crate) fn media(port: u16) -> MediaDescription {
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        security: Vec::new(),
+        opus: OpusWishes::default(),
     }
 }
 

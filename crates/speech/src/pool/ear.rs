@@ -411,13 +411,16 @@ impl Ear {
 impl Hearing {
     fn cue(&mut self, at: Duration, sound: &Sound) -> Cue {
         let mut narrow = [0; 160];
+        self.wide.clear();
         match sound {
+            Sound::Wide(samples) => self.wide.extend_from_slice(samples),
             Sound::G711(payload, codec) => codec.decode_into(payload, &mut narrow),
             Sound::Linear(samples) => narrow = *samples,
             Sound::Lost => {}
         }
-        self.wide.clear();
-        self.up.push(&narrow, &mut self.wide);
+        if self.wide.is_empty() {
+            self.up.push(&narrow, &mut self.wide);
+        }
         let score = self.detector.score(&self.wide);
         self.wide.first_chunk().map_or(Cue::Nothing, |frame| self.endpointer.push(at, frame, score))
     }

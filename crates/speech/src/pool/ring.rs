@@ -5,21 +5,28 @@
 //! it read (a sequence lock). All storage is atomic, so a torn read gives wrong numbers, never undefined ones.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering, fence},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering, fence},
+    },
     time::Duration,
 };
 
-use segue_media::Codec;
+use segue_media::{WideFrame, g711::Law};
 
 use super::Frame;
 
 /// Places for frames: 1.28 s.
 pub(super) const PLACES: u64 = 64;
+/// 160 samples of 16 bit.
 const WORDS: usize = 40;
+type Words = [AtomicU64; WORDS];
 
 /// The places between one writer and one reader.
 pub(super) struct Ring {
     places: Vec<Place>,
+    /// The second half of each place, made with the first wideband frame: most voices are narrow.
+    wide: OnceLock<Vec<Words>>,
     written: AtomicU64,
     closed: AtomicBool,
 }
@@ -28,14 +35,15 @@ struct Place {
     number: AtomicU64,
     kind: AtomicU64,
     at: AtomicU64,
-    words: [AtomicU64; WORDS],
+    words: Words,
 }
 
 /// A frame read from a ring.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Sound {
-    G711([u8; 160], Codec),
+    G711([u8; 160], Law),
     Linear([i16; 160]),
+    Wide(WideFrame),
     Lost,
 }
 
@@ -51,9 +59,10 @@ impl Ring {
             number: AtomicU64::new(0),
             kind: AtomicU64::new(LOST),
             at: AtomicU64::new(0),
-            words: [const { AtomicU64::new(0) }; WORDS],
+            words: words(),
         };
         Ring {
+            wide: OnceLock::new(),
             places: std::iter::repeat_with(place).take(PLACES as usize).collect(),
             written: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -75,10 +84,15 @@ impl Ring {
                 }
             }
             Frame::Linear(samples) => {
-                for (word, [a, b, c, d]) in place.words.iter().zip(samples.as_chunks::<4>().0) {
-                    let [a, b, c, d] = [*a, *b, *c, *d].map(i16::to_le_bytes);
-                    let bytes = [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]];
-                    word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+                store(&place.words, samples);
+            }
+            Frame::Wide(samples) => {
+                let (first, second) = samples.split_at(WORDS * 4);
+                store(&place.words, first);
+                let wide =
+                    self.wide.get_or_init(|| std::iter::repeat_with(words).take(PLACES as usize).collect());
+                if let Some(words) = wide.get((turn % PLACES) as usize) {
+                    store(words, second);
                 }
             }
             Frame::Lost => {}
@@ -114,7 +128,8 @@ impl Reader {
             let turn = self.taken;
             self.taken += 1;
             let Some(place) = ring.places.get((turn % PLACES) as usize) else { return (dropped, None) };
-            match place.read(turn) {
+            let wide = ring.wide.get().and_then(|wide| wide.get((turn % PLACES) as usize));
+            match place.read(turn, wide) {
                 Some(frame) => return (dropped, Some(frame)),
                 None => dropped += 1,
             }
@@ -124,15 +139,16 @@ impl Reader {
 
 impl Place {
     /// What was written in that turn, unless the writer has come round again.
-    fn read(&self, turn: u64) -> Option<(Duration, Sound)> {
+    fn read(&self, turn: u64, wide: Option<&Words>) -> Option<(Duration, Sound)> {
         let number = self.number.load(Ordering::Acquire);
         if number != turn * 2 + 2 {
             return None;
         }
         let at = Duration::from_nanos(self.at.load(Ordering::Relaxed));
         let kind = self.kind.load(Ordering::Relaxed);
-        let mut words = [0; WORDS];
-        for (word, stored) in words.iter_mut().zip(&self.words) {
+        let mut words = [0; WORDS * 2];
+        let second = wide.filter(|_| kind == WIDE).into_iter().flatten();
+        for (word, stored) in words.iter_mut().zip(self.words.iter().chain(second)) {
             *word = stored.load(Ordering::Relaxed);
         }
         fence(Ordering::Acquire);
@@ -144,34 +160,58 @@ const PCMU: u64 = 0;
 const PCMA: u64 = 1;
 const LINEAR: u64 = 2;
 const LOST: u64 = 3;
+const WIDE: u64 = 4;
+
+const fn words() -> Words {
+    [const { AtomicU64::new(0) }; WORDS]
+}
+
+fn store(words: &Words, samples: &[i16]) {
+    for (word, [a, b, c, d]) in words.iter().zip(samples.as_chunks::<4>().0) {
+        let [a, b, c, d] = [*a, *b, *c, *d].map(i16::to_le_bytes);
+        let bytes = [a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]];
+        word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+    }
+}
+
+fn load(words: &[u64; WORDS * 2], samples: &mut [i16]) {
+    for (four, word) in samples.chunks_mut(4).zip(words) {
+        for (sample, pair) in four.iter_mut().zip(word.to_le_bytes().as_chunks::<2>().0) {
+            *sample = i16::from_le_bytes(*pair);
+        }
+    }
+}
 
 const fn kind(frame: &Frame<'_>) -> u64 {
     match frame {
-        Frame::G711(_, Codec::Pcmu) => PCMU,
-        Frame::G711(_, Codec::Pcma) => PCMA,
+        Frame::G711(_, Law::Pcmu) => PCMU,
+        Frame::G711(_, Law::Pcma) => PCMA,
         Frame::Linear(_) => LINEAR,
+        Frame::Wide(_) => WIDE,
         Frame::Lost => LOST,
     }
 }
 
-fn sound(kind: u64, words: &[u64; WORDS]) -> Sound {
-    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+fn sound(kind: u64, words: &[u64; WORDS * 2]) -> Sound {
     if kind == LINEAR {
         let mut samples = [0; 160];
-        let bytes: Vec<u8> = bytes.collect();
-        for (sample, pair) in samples.iter_mut().zip(bytes.as_chunks::<2>().0) {
-            *sample = i16::from_le_bytes(*pair);
-        }
+        load(words, &mut samples);
         return Sound::Linear(samples);
+    }
+    if kind == WIDE {
+        let mut samples = [0; 320];
+        load(words, &mut samples);
+        return Sound::Wide(samples);
     }
     if kind == LOST {
         return Sound::Lost;
     }
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
     let mut payload = [0; 160];
     for (byte, stored) in payload.iter_mut().zip(bytes) {
         *byte = stored;
     }
-    Sound::G711(payload, if kind == PCMA { Codec::Pcma } else { Codec::Pcmu })
+    Sound::G711(payload, if kind == PCMA { Law::Pcma } else { Law::Pcmu })
 }
 
 #[cfg(test)]
@@ -188,11 +228,14 @@ mod tests {
         let mut reader = Reader::default();
         let payload: [u8; 160] = std::array::from_fn(|place| place as u8);
         let samples: [i16; 160] = std::array::from_fn(|place| place as i16 * 200 - 16_000);
-        ring.write(millis(20), Frame::G711(&payload, Codec::Pcma));
+        ring.write(millis(20), Frame::G711(&payload, Law::Pcma));
         ring.write(millis(40), Frame::Linear(&samples));
+        let wide: WideFrame = std::array::from_fn(|place| place as i16 * 100 - 16_000);
+        ring.write(millis(50), Frame::Wide(&wide));
         ring.write(millis(60), Frame::Lost);
-        assert_eq!(reader.read(&ring), (0, Some((millis(20), Sound::G711(payload, Codec::Pcma)))));
+        assert_eq!(reader.read(&ring), (0, Some((millis(20), Sound::G711(payload, Law::Pcma)))));
         assert_eq!(reader.read(&ring), (0, Some((millis(40), Sound::Linear(samples)))));
+        assert_eq!(reader.read(&ring), (0, Some((millis(50), Sound::Wide(wide)))));
         assert_eq!(reader.read(&ring), (0, Some((millis(60), Sound::Lost))));
         assert_eq!(reader.read(&ring), (0, None));
     }

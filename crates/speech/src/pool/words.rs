@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use segue_media::{Codec, TapFrame};
+use segue_media::{TapFrame, TapPayload, WideFrame, g711::Law};
 use segue_trigger::{Speaker, Stage};
 
 /// Tells the time of the gateway, since the Unix epoch. Called from every speech thread.
@@ -15,20 +15,26 @@ pub trait Recognizer: Send {
     fn push(&mut self, at: Duration, frame: Frame<'_>);
 }
 
-/// 20 ms of one voice at 8 kHz.
+/// 20 ms of one voice.
 #[derive(Clone, Copy, Debug)]
 pub enum Frame<'a> {
     /// As it came over RTP.
-    G711(&'a [u8; 160], Codec),
-    /// Decoded.
+    G711(&'a [u8; 160], Law),
+    /// Decoded, at 8 kHz.
     Linear(&'a [i16; 160]),
+    /// Decoded, at 16 kHz.
+    Wide(&'a WideFrame),
     /// It never came.
     Lost,
 }
 
 impl<'a> From<&'a TapFrame> for Frame<'a> {
     fn from(tap: &'a TapFrame) -> Frame<'a> {
-        tap.payload.as_ref().map_or(Frame::Lost, |payload| Frame::G711(payload, tap.codec))
+        match &tap.payload {
+            Some(TapPayload::G711(law, bytes)) => Frame::G711(bytes, *law),
+            Some(TapPayload::Wide(samples)) => Frame::Wide(samples),
+            None => Frame::Lost,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_media::{Codec, wav};
+use segue_media::{g711::Law, wav};
 use segue_speech::{
     Clock, Flite, GapCause, Heard, Hypothesis, Recognizer, Speech, SpeechConfig, Stream, StreamOptions,
     Synthesizer, VoiceStyle,
@@ -108,7 +108,7 @@ impl Line {
         for piece in payload.chunks(160 * 40) {
             let before = speech.stats().frames.taken;
             let frames = piece.as_chunks::<160>().0;
-            frames.iter().for_each(|frame| self.push(Frame::G711(frame, Codec::Pcmu)));
+            frames.iter().for_each(|frame| self.push(Frame::G711(frame, Law::Pcmu)));
             until("the frames are taken", || speech.stats().frames.taken >= before + frames.len() as u64);
         }
     }
@@ -129,7 +129,7 @@ impl Line {
 pub(crate) fn mulaw(file: &[u8]) -> Vec<u8> {
     let (rate, samples) = wav::decode(file).unwrap();
     assert_eq!(rate, 8_000);
-    samples.into_iter().map(|sample| Codec::Pcmu.encode(sample)).collect()
+    samples.into_iter().map(|sample| Law::Pcmu.encode(sample)).collect()
 }
 
 /// Waits for a condition that another thread brings about.

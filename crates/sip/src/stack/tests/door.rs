@@ -224,7 +224,7 @@ fn what_cannot_be_served_is_named() {
         (("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), "420 INVITE"),
         (("INVITE sip:help@192.0.2.1", "INVITE mailto:help@192.0.2.1"), "416 INVITE"),
         (("application/sdp", "text/plain"), "415 INVITE"),
-        (("RTP/AVP 8 0", "RTP/AVP 9 9"), "488 INVITE"),
+        (("RTP/AVP 8 0", "RTP/AVP 3 3"), "488 INVITE"),
         (("<sip:far@198.51.100.1:5060>", "<mailto>"), "400 INVITE"),
         (("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"), "505 INVITE"),
     ] {
