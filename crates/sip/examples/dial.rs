@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             ring_max: milliseconds("ring_ms", 5_000)?,
             handoff_allowed: false,
             credentials: None,
+            options: segue_sip::DialOptions::default(),
         })
         .await;
     while let Some(event) = dialing.next().await {
@@ -50,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 while !matches!(leg.next().await, LegEvent::Ended(_)) {}
             }
             DialEvent::Ringing => println!("ringing"),
-            DialEvent::EarlyMedia { remote } => println!("early media: {remote:?}"),
+            DialEvent::EarlyMedia { remote, fork } => println!("early media of far side {fork}: {remote:?}"),
             DialEvent::Failed(failure) => println!("{failure:?}"),
         }
     }

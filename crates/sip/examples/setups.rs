@@ -71,6 +71,7 @@ async fn one_call(sip: Sip, target: String) -> bool {
         ring_max: Duration::from_secs(30),
         handoff_allowed: false,
         credentials: None,
+        options: segue_sip::DialOptions::default(),
     };
     let mut dialing = sip.dial(request).await;
     loop {

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::policy::{DialogPolicy, SESSION_FLOOR};
+
 /// Everything that [`Sip::bind`](crate::Sip::bind) needs to know.
 #[derive(Clone, Debug)]
 pub struct SipConfig {
@@ -24,6 +26,8 @@ pub struct SipConfig {
     /// The digests that are offered, in the order of the challenges. RFC 8760 §2.4 wants the strongest first, but many
     /// phones read the first challenge only and know nothing but MD5, so MD5 stands first unless it is told otherwise.
     pub digests: Vec<DigestAlgorithm>,
+    /// What dialogs may do.
+    pub dialogs: DialogPolicy,
     /// What is too much.
     pub limits: SipLimits,
     /// How long things last.
@@ -40,6 +44,7 @@ impl Default for SipConfig {
             users: Vec::new(),
             trunks: Vec::new(),
             digests: vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
+            dialogs: DialogPolicy::default(),
             limits: SipLimits::default(),
             timers: SipTimers::default(),
         }
@@ -276,6 +281,15 @@ impl SipConfig {
             (self.limits.contacts_per_user_max >= 1, "sip.limits.contacts_per_user_max must be at least 1"),
             (self.limits.connections_max >= 1, "sip.limits.connections_max must be at least 1"),
             (!self.timers.t1.is_zero(), "sip.timers.t1 must be more than zero"),
+            (
+                self.dialogs.session_expires.is_zero()
+                    || self.dialogs.session_expires >= self.dialogs.session_expires_min,
+                "sip.session_expires must be 0 or at least sip.session_expires_min",
+            ),
+            (
+                self.dialogs.session_expires_min >= SESSION_FLOOR,
+                "sip.session_expires_min must be at least 90 seconds (RFC 4028)",
+            ),
             (self.timers.t2 >= self.timers.t1, "sip.timers.t2 must not be less than t1"),
             (!self.digests.is_empty(), "sip.digests must name at least one of md5, sha256"),
             (

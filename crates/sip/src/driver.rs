@@ -22,7 +22,8 @@ use crate::{
     stack::{Hop, LegNews, Locals, Output, Route, Stack},
     transport::{self, ARRIVALS_MAX, Arrival, StreamLimits, UNSENT_MAX},
     words::{
-        DialRequest, Ended, FailureKind, HangUp, LegEvent, Refusal, SipCounts, SipFailure, SipLegId, Target,
+        AnswerError, DialRequest, Ended, FailureKind, HangUp, LegEvent, Refusal, SipCounts, SipFailure,
+        SipLegId, Target,
     },
 };
 
@@ -286,6 +287,18 @@ impl SipDriver {
                     self.stack.hang_up(now, leg, HangUp::default());
                 }
             }
+            Order::Early { leg, answer, reply } => {
+                let result = self.stack.early(now, leg, answer.local);
+                if matches!(result, Err(AnswerError::Canceled | AnswerError::NoCommonCodec)) {
+                    self.links.owners.remove(&leg);
+                }
+                if reply.send(result).is_err() {
+                    tracing::trace!(%leg, "nobody waited for the early answer");
+                }
+            }
+            Order::Reoffer(leg, local) => self.stack.reoffer(now, leg, *local),
+            Order::Refer(leg, referral) => self.stack.send_refer(now, leg, &referral),
+            Order::AllowTransfer(leg, allowed) => self.stack.allow_transfer(leg, allowed),
             Order::Dial { request, news, reply } => {
                 let leg = self.stack.next_leg();
                 self.links.owners.insert(leg, news);
@@ -426,7 +439,7 @@ impl SipDriver {
             | LegNews::Event(LegEvent::Ended(
                 Ended::Local | Ended::Timeout | Ended::Remote { .. } | Ended::Error(_),
             )) => true,
-            LegNews::Ringing | LegNews::Early(_) | LegNews::Answered { .. } | LegNews::Event(_) => false,
+            LegNews::Ringing | LegNews::Early { .. } | LegNews::Answered { .. } | LegNews::Event(_) => false,
         };
         let Some(owner) = self.links.owners.get(&leg) else { return true };
         let taken = !matches!(owner.try_send(news), Err(mpsc::error::TrySendError::Full(_)));

@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     stack::LegNews,
     words::{
-        AnswerError, DialRequest, Ended, FailureKind, HangUp, Invitation, LegEvent, Refusal, SipCounts,
-        SipFailure, SipLegId, UnregisteredWhy,
+        AnswerError, DialRequest, Ended, FailureKind, HangUp, Invitation, LegEvent, Referral, Refusal,
+        SipCounts, SipFailure, SipLegId, UnregisteredWhy,
     },
 };
 
@@ -19,6 +19,10 @@ use crate::{
 pub(crate) enum Order {
     Ring(SipLegId),
     Answer { leg: SipLegId, answer: Box<Answer>, reply: oneshot::Sender<AnswerResult> },
+    Early { leg: SipLegId, answer: Box<Answer>, reply: oneshot::Sender<AnswerResult> },
+    Reoffer(SipLegId, Box<MediaDescription>),
+    Refer(SipLegId, Box<Referral>),
+    AllowTransfer(SipLegId, bool),
     Refuse(SipLegId, Refusal),
     Dial { request: Box<DialRequest>, news: mpsc::Sender<LegNews>, reply: oneshot::Sender<SipLegId> },
     HangUp(SipLegId, Box<HangUp>),
@@ -152,6 +156,25 @@ impl IncomingCall {
         self.order(Order::Ring(self.tether.leg)).await;
     }
 
+    /// Lets the caller hear us before we answer (183 with a session description, reliable if the caller can: RFC 3262).
+    /// What is agreed here stays so for [`answer`](Self::answer). The remote side is `None` if we offered; the answer
+    /// is with the leg then.
+    ///
+    /// # Errors
+    /// The caller gave up, speaks no codec that we speak (and was told 488), or can hear nothing before the answer: then
+    /// the call still rings.
+    pub async fn early(
+        &mut self,
+        answer: Answer,
+    ) -> Result<(Option<MediaDescription>, MediaDescription), AnswerError> {
+        let (reply, result) = oneshot::channel();
+        self.order(Order::Early { leg: self.tether.leg, answer: Box::new(answer), reply }).await;
+        let result = result.await.unwrap_or(Err(AnswerError::Closed));
+        self.tether.over =
+            matches!(result, Err(AnswerError::Canceled | AnswerError::NoCommonCodec | AnswerError::Closed));
+        result
+    }
+
     /// Answers, and gives the leg. The far side's media is known at once, unless the caller wanted our offer.
     ///
     /// # Errors
@@ -217,6 +240,8 @@ pub enum DialEvent {
     EarlyMedia {
         /// Their side.
         remote: MediaDescription,
+        /// Which of several that ring for one INVITE (RFC 3261 §12.1), in the order in which they were heard of.
+        fork: u32,
     },
     /// They answered. Nothing comes after this.
     Answered(Box<Leg>),
@@ -237,7 +262,7 @@ impl Dialing {
         let event = loop {
             match news.recv().await {
                 Some(LegNews::Ringing) => return Some(DialEvent::Ringing),
-                Some(LegNews::Early(remote)) => return Some(DialEvent::EarlyMedia { remote }),
+                Some(LegNews::Early { remote, fork }) => return Some(DialEvent::EarlyMedia { remote, fork }),
                 Some(LegNews::Answered { remote, local, signalling, sip_call_id }) => {
                     let (news, tether) = (self.news.take()?, self.tether.take()?);
                     let leg = Leg { tether, news, remote: Some(remote), local, signalling, sip_call_id };
@@ -334,13 +359,17 @@ impl Leg {
                             self.local = local.clone();
                         }
                         LegEvent::Ended(_) => self.tether.over = true,
-                        LegEvent::HandoffRequested { .. } | LegEvent::Key(_) => {}
+                        LegEvent::HandoffRequested { .. }
+                        | LegEvent::Key(_)
+                        | LegEvent::OfferRefused { .. }
+                        | LegEvent::Transferred { .. }
+                        | LegEvent::ReferProgress { .. } => {}
                     }
                     return event;
                 }
                 Some(
                     LegNews::Ringing
-                    | LegNews::Early(_)
+                    | LegNews::Early { .. }
                     | LegNews::Answered { .. }
                     | LegNews::Failed(_)
                     | LegNews::Withdrawn,
@@ -364,6 +393,28 @@ impl LegControl {
     pub async fn hang_up(&self, how: HangUp) {
         if self.orders.send(Order::HangUp(self.leg, Box::new(how))).await.is_err() {
             tracing::debug!(leg = %self.leg, "a hang-up came after the SIP part had ended");
+        }
+    }
+
+    /// Offers new media (re-INVITE): another address, other codecs, hold and resume. `MediaChanged` follows at the leg,
+    /// or `OfferRefused` and everything stays as it was. A newer offer takes the place of one that still waits.
+    pub async fn reoffer(&self, local: MediaDescription) {
+        self.order(Order::Reoffer(self.leg, Box::new(local))).await;
+    }
+
+    /// Asks the far side to call somebody else (REFER). `ReferProgress` follows at the leg.
+    pub async fn refer(&self, referral: Referral) {
+        self.order(Order::Refer(self.leg, Box::new(referral))).await;
+    }
+
+    /// Allows or forbids the party to give its side of the call to somebody else. It is forbidden at first.
+    pub async fn allow_transfer(&self, allowed: bool) {
+        self.order(Order::AllowTransfer(self.leg, allowed)).await;
+    }
+
+    async fn order(&self, order: Order) {
+        if self.orders.send(order).await.is_err() {
+            tracing::debug!(leg = %self.leg, "an order came after the SIP part had ended");
         }
     }
 }

@@ -14,6 +14,7 @@ mod digest;
 mod driver;
 mod handles;
 mod message;
+mod policy;
 mod sdp;
 mod stack;
 mod transport;
@@ -25,7 +26,8 @@ pub use config::{
 };
 pub use driver::SipDriver;
 pub use handles::{Addresses, Answer, DialEvent, Dialing, IncomingCall, Leg, LegControl, Sip, SipEvent};
+pub use policy::{DialogPolicy, ReliableProvisionals};
 pub use words::{
-    AnswerError, Caller, DialRequest, Ended, FailureKind, HangUp, Headers, Invitation, LegEvent, Refusal,
-    SipCounts, SipFailure, SipLegId, Source, Target, UnregisteredWhy,
+    AnswerError, Caller, DialOptions, DialRequest, Ended, FailureKind, HangUp, Headers, Invitation, LegEvent,
+    Referral, Refusal, Replaces, SipCounts, SipFailure, SipLegId, Source, Target, UnregisteredWhy,
 };

@@ -108,6 +108,43 @@ pub struct DialRequest {
     pub handoff_allowed: bool,
     /// How to answer a challenge; without it, the credentials of the trunk that the target belongs to.
     pub credentials: Option<Credentials>,
+    /// What is not usual about it.
+    pub options: DialOptions,
+}
+
+/// What is not usual about a call to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DialOptions {
+    /// The INVITE goes out without our offer: the far side offers, and we answer in PRACK or ACK (RFC 3261 §13.2.1).
+    pub late_offer: bool,
+    /// The call takes the place of this dialog at the far side (RFC 3891).
+    pub replaces: Option<Replaces>,
+    /// Whether this party may hand its side of the call to somebody else, by REFER or by an INVITE with Replaces.
+    pub transfer_allowed: bool,
+}
+
+/// A dialog as the far side of ours names it (RFC 3891 §6.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaces {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// The tag of the side that the INVITE goes to.
+    pub to_tag: String,
+    /// The tag of the other side.
+    pub from_tag: String,
+    /// Only while it has not been answered.
+    pub early_only: bool,
+}
+
+/// A far side is asked to call somebody else (RFC 3515).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Referral {
+    /// Whom, as a URI.
+    pub to: String,
+    /// The leg of ours to `to` that the new call is to take the place of: an attended transfer (RFC 3891, RFC 5589).
+    pub instead_of: Option<SipLegId>,
+    /// More headers. Those that the stack writes itself are left out.
+    pub headers: Headers,
 }
 
 /// How dialling failed.
@@ -175,6 +212,23 @@ pub enum LegEvent {
     },
     /// A key by INFO (`application/dtmf-relay` or `application/dtmf`).
     Key(char),
+    /// Our own new offer was not taken; everything is as it was before.
+    OfferRefused {
+        /// What they said; `None` if it crossed theirs too often.
+        code: Option<u16>,
+    },
+    /// The party gave its side of the call to somebody else, who speaks from here on. `MediaChanged` comes too.
+    Transferred {
+        /// The URI of who speaks now.
+        to: String,
+    },
+    /// How our REFER goes (RFC 3515).
+    ReferProgress {
+        /// What the far side was answered by whom it calls, or its own refusal.
+        code: u16,
+        /// Nothing more comes.
+        over: bool,
+    },
     /// The leg is gone. Nothing comes after this.
     Ended(Ended),
 }
@@ -210,6 +264,9 @@ pub enum AnswerError {
     /// The caller gave up first.
     #[error("the caller gave up before we answered")]
     Canceled,
+    /// The caller can hear nothing before we answer: an INVITE without an offer and without 100rel (RFC 3262 §5).
+    #[error("the caller cannot take sound before the answer")]
+    NoEarlyMedia,
     /// No codec in common; the caller was told 488.
     #[error("the caller offers no codec that we speak")]
     NoCommonCodec,

@@ -262,6 +262,7 @@ impl CallTask {
             ring_max,
             handoff_allowed,
             credentials: None,
+            options: segue_sip::DialOptions::default(),
         })
     }
 

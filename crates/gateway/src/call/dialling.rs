@@ -37,7 +37,9 @@ impl CallTask {
                 self.media.close(leg.media.leg);
                 let cause = match error {
                     AnswerError::Canceled => LegEnd::HungUp,
-                    AnswerError::NoCommonCodec | AnswerError::Closed => LegEnd::Error,
+                    AnswerError::NoCommonCodec | AnswerError::NoEarlyMedia | AnswerError::Closed => {
+                        LegEnd::Error
+                    }
                 };
                 let event = Event::Ended { attempt: AttemptId::CALLER, cause, declared: None };
                 self.tell_myself(News::Event(event));
@@ -99,6 +101,18 @@ impl CallTask {
                 (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
             }
             LegEvent::Key(key) => Some(Event::Key { attempt, key }),
+            LegEvent::OfferRefused { code } => {
+                tracing::info!(?attempt, code, "a change of media was refused");
+                None
+            }
+            LegEvent::Transferred { .. } => {
+                tracing::info!(?attempt, "a party gave its side of the call to somebody else");
+                None
+            }
+            LegEvent::ReferProgress { code, over } => {
+                tracing::info!(?attempt, code, over, "a transfer that we asked for goes on");
+                None
+            }
             LegEvent::Ended(ended) => {
                 let party = self.legs.get_mut(attempt)?.party;
                 self.drop_leg(attempt);

@@ -122,6 +122,7 @@ impl Phone {
             ring_max: Duration::from_secs(10),
             handoff_allowed: false,
             credentials: None,
+            options: segue_sip::DialOptions::default(),
         };
         let mut dialing = self.sip.dial(request).await;
         while let Some(event) = dialing.next().await {

@@ -29,7 +29,7 @@ impl Stack {
         let Some(Leg { stage, dialog, .. }) = self.legs.get_mut(&id) else { return };
         match stage {
             Stage::Ending | Stage::Up { then_end: Some(_), .. } => {}
-            Stage::Ringing { .. } | Stage::Up { ack: Some(_), .. } => {
+            Stage::Ringing(_) | Stage::Up { ack: Some(_), .. } => {
                 self.ask_alive_later(id, self.timers.alive_every);
             }
             Stage::Up { ack: None, then_end: None } => {

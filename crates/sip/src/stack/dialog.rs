@@ -87,6 +87,25 @@ impl Dialog {
         fresh
     }
 
+    /// Goes on where the same dialog was before its answer.
+    pub(crate) fn take_over(&mut self, early: &Self) {
+        self.local_number = self.local_number.max(early.local_number);
+        self.remote_number = early.remote_number;
+    }
+
+    /// Our address, as in From of our requests, without the tag.
+    pub(crate) fn local_address(&self) -> String {
+        NameAddress::read(&self.local).map(|local| format!("<{}>", local.uri)).unwrap_or_default()
+    }
+
+    /// The user part of our address.
+    pub(crate) fn local_user(&self) -> String {
+        NameAddress::read(&self.local)
+            .and_then(|local| local.parsed())
+            .and_then(|uri| uri.user)
+            .unwrap_or_default()
+    }
+
     /// A target refresh: re-INVITE, UPDATE or their 2xx.
     pub(crate) fn refresh(&mut self, message: &Message, flow: Hop) {
         if let Some(contact) = message.contact() {

@@ -39,8 +39,38 @@ pub(crate) enum Alarm {
     NoAnswer(SipLegId),
     /// The far side of a leg that is up is to be asked whether it is still there.
     Alive(SipLegId),
+    /// A reliable provisional response was not acknowledged: send it again (RFC 3262 §3).
+    Reprovision(SipLegId),
+    /// It will never be acknowledged.
+    PrackLost(SipLegId),
+    /// A change that crossed theirs may be tried again, or one rings for too long.
+    Change(SipLegId),
+    /// The session is to be refreshed by us (RFC 4028).
+    Refresh(SipLegId),
+    /// Nobody refreshed the session.
+    SessionOver(SipLegId),
+    /// A REFER of ours has not come to an end.
+    Referred(SipLegId),
     /// A registration is to be looked at.
     Registration,
+}
+
+impl Alarm {
+    /// All that may be set for a leg.
+    pub(super) const fn of_leg(id: SipLegId) -> [Self; 10] {
+        [
+            Self::Reanswer(id),
+            Self::AckLost(id),
+            Self::RungOut(id),
+            Self::Alive(id),
+            Self::Reprovision(id),
+            Self::PrackLost(id),
+            Self::Change(id),
+            Self::Refresh(id),
+            Self::SessionOver(id),
+            Self::Referred(id),
+        ]
+    }
 }
 
 /// Outputs, alarms, chance and the present moment.
@@ -110,6 +140,11 @@ impl Effects {
         hash.update(self.seed);
         hash.update(self.drawn.to_be_bytes());
         hex::encode(hash.finalize().get(..8).unwrap_or_default())
+    }
+
+    /// One of `0..below`, near enough to fair.
+    pub(crate) fn chance(&mut self, below: u64) -> u64 {
+        u64::from_str_radix(&self.token(), 16).unwrap_or(0) % below.max(1)
     }
 
     /// A token that is the same for the same text: the To tag of an answer given without state.

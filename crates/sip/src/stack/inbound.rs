@@ -1,19 +1,16 @@
 //! Calls from outside: INVITE, what we answer, ACK and CANCEL (RFC 3261 §8.2, §9.2, §13.3).
 
-use std::time::Duration;
-
-use segue_media::MediaDescription;
-
 use super::{
-    Alarm, Hop, Leg, LegNews, Output, Stack, Stage, Turndown,
+    Alarm, Hop, Leg, Output, Stack, Stage, Turndown,
     dialog::Dialog,
-    leg::{AckDue, EndBy, Media, pick_headers},
+    leg::{EndBy, Media, pick_headers},
+    ringing::Ringing,
 };
 use crate::{
     digest::{Ask, Verdict},
-    message::{ALLOW, Message, Method, Uri, reason_of},
+    message::{Message, Method, Uri, reason_of},
     sdp,
-    words::{AnswerError, Caller, Ended, Invitation, LegEvent, Refusal, SipLegId, Source},
+    words::{Caller, Ended, Invitation, LegEvent, SipLegId, Source},
 };
 
 /// Headers of an INVITE that the gateway gets to see, besides `X-*`.
@@ -53,7 +50,11 @@ impl Stack {
             self.reject(request, hop, 400, &[]);
             return;
         };
-        self.open(request, hop, dialog, accepted);
+        match self.find_replaced(request) {
+            Ok(None) => self.open(request, hop, dialog, accepted),
+            Ok(Some(replaced)) => self.replace(request, hop, dialog, (replaced, accepted.offer)),
+            Err(code) => self.reject(request, hop, code, &[]),
+        }
     }
 
     fn open(&mut self, request: &Message, hop: Hop, dialog: Dialog, accepted: Accepted) {
@@ -75,24 +76,11 @@ impl Stack {
         };
         tracing::info!(leg = %id, sip_call_id = invitation.sip_call_id, source = ?invitation.source, "a call came in");
         tracing::debug!(leg = %id, from = invitation.from.user, to = invitation.to, "who calls whom");
-        let stage = Stage::Ringing {
-            invite,
-            request: Box::new(request.clone()),
-            offer: accepted.offer.map(Box::new),
-        };
-        let media = Media::new(id.0);
-        self.insert(
-            id,
-            Leg {
-                dialog,
-                stage,
-                media,
-                incoming: true,
-                handoff_allowed: false,
-                credentials: None,
-                unanswered: 0,
-            },
-        );
+        let ringing = Ringing::new(invite, request.clone(), accepted.offer.map(Box::new));
+        let mut leg = Leg::new(dialog, Stage::Ringing(Box::new(ringing)), Media::new(id.0));
+        leg.incoming = true;
+        leg.far.learn(request);
+        self.insert(id, leg);
         self.effects.set(Alarm::RungOut(id), self.timers.incoming_ring_max);
         self.effects.outputs.push_back(Output::Incoming(Box::new(invitation)));
     }
@@ -107,6 +95,10 @@ impl Stack {
         if self.arriving.contains_key(&arrival(request)) {
             return Err((482, Vec::new()));
         }
+        if self.lacks_reliability(request) {
+            return Err((421, vec![("Require", "100rel".to_owned())]));
+        }
+        self.judge_session(request)?;
         // An RFC 2543 caller may leave Contact out; then From leads back to them.
         let contact_broken = request.first("Contact").is_some()
             && request.contact().and_then(|contact| contact.parsed()).is_none();
@@ -156,139 +148,11 @@ impl Stack {
         }
     }
 
-    /// Tells the caller that it rings.
-    pub(crate) fn ring(&mut self, now: Duration, id: SipLegId) {
-        self.effects.now = now;
-        let Some(Leg { stage: Stage::Ringing { invite, request, .. }, dialog, .. }) = self.legs.get(&id)
-        else {
-            return;
-        };
-        let (invite, flow) = (*invite, dialog.flow());
-        let mut response = self.tagged(request, 180, &dialog.local_tag);
-        response.push("Contact", self.contact(id, flow));
-        self.transactions.respond(&mut self.effects, invite, &response);
-    }
-
-    /// A response in a dialog: with its tag and the route that the INVITE recorded.
-    fn tagged(&self, request: &Message, code: u16, tag: &str) -> Message {
-        let mut response = Message::response(request, code, reason_of(code));
-        if let Some(mut to) = request.to()
-            && to.tag().is_none()
-        {
-            to.params.push(("tag".to_owned(), Some(tag.to_owned())));
-            response.set("To", to.print());
-        }
-        if (101..300).contains(&code) {
-            for route in request.all("Record-Route") {
-                response.push("Record-Route", route);
-            }
-        }
-        response
-    }
-
-    /// Answers a ringing call. Gives what was agreed; `None` for the remote side if we offered (late offer).
-    pub(crate) fn answer(
-        &mut self,
-        now: Duration,
-        id: SipLegId,
-        local: MediaDescription,
-    ) -> Result<(Option<MediaDescription>, MediaDescription), AnswerError> {
-        self.effects.now = now;
-        let leg = self.legs.get_mut(&id).ok_or(AnswerError::Canceled)?;
-        let Stage::Ringing { invite, request, offer } = &mut leg.stage else {
-            return Err(AnswerError::Canceled);
-        };
-        let (invite, offer) = (*invite, offer.take());
-        let request = std::mem::replace(&mut **request, Message::request(Method::Invite, String::new()));
-        let agreed = match offer.as_ref().map(|offer| offer.agree(&local)).transpose() {
-            Ok(agreed) => agreed,
-            Err(_) => {
-                leg.stage = Stage::Ringing { invite, request: Box::new(request), offer };
-                self.refuse_leg(id, 488, &[]);
-                return Err(AnswerError::NoCommonCodec);
-            }
-        };
-        let text = match (&offer, &agreed) {
-            (Some(offer), Some(agreed)) => leg.media.say(|origin| offer.answer(agreed, origin)),
-            _ => leg.media.say(|origin| sdp::offer(&local, origin)),
-        };
-        let ours = agreed.as_ref().map_or_else(|| local.clone(), |agreed| agreed.local.clone());
-        let theirs = agreed.map(|agreed| agreed.remote);
-        leg.media.local = Some(local);
-        leg.media.remote.clone_from(&theirs);
-        self.arriving.remove(&arrival(&request));
-        self.effects.clear(Alarm::RungOut(id));
-        self.send_answer(id, &request, text, offer.is_none());
-        if let Some(invite_hop) = self.transactions.hop(invite) {
-            tracing::debug!(leg = %id, remote = %invite_hop.remote, "answered");
-        }
-        Ok((theirs, ours))
-    }
-
-    /// Sends the 2xx of an INVITE or re-INVITE and waits for its ACK.
-    pub(super) fn send_answer(&mut self, id: SipLegId, request: &Message, text: String, offered: bool) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let flow = leg.dialog.flow();
-        let mut response = self.tagged(request, 200, &leg.dialog.local_tag);
-        response.push("Contact", self.contact(id, flow));
-        response.push("Allow", ALLOW);
-        response.set_sdp(text);
-        let Some(invite) = self.transactions.find(request, &Method::Invite) else { return };
-        let hop = self.transactions.hop(invite).unwrap_or(flow);
-        self.transactions.respond(&mut self.effects, invite, &response);
-        let number = request.cseq().map_or(0, |(number, _)| number);
-        let interval = self.timers.t1;
-        let ack = AckDue { number, response: response.bytes(), hop, interval, offered };
-        if let Some(leg) = self.legs.get_mut(&id) {
-            leg.stage = Stage::Up { ack: Some(ack), then_end: None };
-        }
-        self.effects.set(Alarm::Reanswer(id), interval);
-        self.effects.set(Alarm::AckLost(id), self.transactions.patience());
-    }
-
     /// Allows or forbids REFER on a leg.
     pub(crate) fn allow_handoff(&mut self, id: SipLegId, allowed: bool) {
         if let Some(leg) = self.legs.get_mut(&id) {
-            leg.handoff_allowed = allowed;
+            leg.rights.handoff = allowed;
         }
-    }
-
-    /// Refuses a ringing call.
-    pub(crate) fn refuse(&mut self, now: Duration, id: SipLegId, refusal: Refusal) {
-        self.effects.now = now;
-        match refusal {
-            Refusal::Unavailable { retry_after } => {
-                let seconds = retry_after.as_secs().max(1).to_string();
-                self.refuse_leg(id, 503, &[("Retry-After", seconds)]);
-            }
-            Refusal::Busy => self.refuse_leg(id, 486, &[]),
-            Refusal::NobodyThere => self.refuse_leg(id, 480, &[]),
-            Refusal::Forbidden => self.refuse_leg(id, 403, &[]),
-            Refusal::NotFound => self.refuse_leg(id, 404, &[]),
-            Refusal::NotAcceptable => self.refuse_leg(id, 488, &[]),
-            Refusal::Declined => self.refuse_leg(id, 603, &[]),
-            Refusal::Error => self.refuse_leg(id, 500, &[]),
-        }
-    }
-
-    pub(super) fn refuse_leg(&mut self, id: SipLegId, code: u16, headers: &[(&str, String)]) {
-        let Some(Leg { stage: Stage::Ringing { invite, request, .. }, dialog, .. }) = self.legs.get(&id)
-        else {
-            return;
-        };
-        let invite = *invite;
-        let mut response = self.tagged(request, code, &dialog.local_tag);
-        for (name, value) in headers {
-            response.push(name, value.as_str());
-        }
-        self.transactions.respond(&mut self.effects, invite, &response);
-        self.remove(id);
-        tracing::debug!(leg = %id, code, "refused");
-    }
-
-    pub(super) fn rung_out(&mut self, id: SipLegId) {
-        self.refuse_leg(id, 480, &[]);
-        self.tell(id, LegNews::Withdrawn);
     }
 
     /// CANCEL: answered by itself; a call that still rings ends with 487 (RFC 3261 §9.2).
@@ -314,8 +178,7 @@ impl Stack {
         if let Some(id) = leg
             && self.transactions.is_proceeding(invite)
         {
-            self.refuse_leg(id, 487, &[]);
-            self.tell(id, LegNews::Withdrawn);
+            self.withdraw(id);
         }
     }
 
@@ -341,6 +204,7 @@ impl Stack {
             None if due.offered => self.late_answer(id, request, hop),
             None => {}
         }
+        self.try_change(id);
     }
 
     /// The answer to an offer that went out in our 2xx.

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use segue_media::MediaDescription;
 
-use super::{Alarm, LegNews, Output, Owner, Stack, dialog::Dialog, effects::Hop, transaction::TransactionId};
+use super::{
+    Alarm, LegNews, Output, Owner, Stack, change::Change, dialog::Dialog, effects::Hop, extensions::Far,
+    referral::Referring, ringing::Ringing, session::Session, transaction::TransactionId,
+};
 use crate::{
     config::Credentials,
     message::{Message, Method},
@@ -23,16 +26,48 @@ pub(crate) struct Leg {
     pub(super) stage: Stage,
     pub(super) media: Media,
     pub(super) incoming: bool,
-    pub(super) handoff_allowed: bool,
+    pub(super) rights: Rights,
     pub(super) credentials: Option<Credentials>,
     /// Questions in a row, whether it is still there, that nobody answered.
     pub(super) unanswered: u8,
+    pub(super) far: Far,
+    pub(super) change: Change,
+    pub(super) session: Session,
+    pub(super) referring: Referring,
+}
+
+impl Leg {
+    /// A leg of theirs or ours that nothing is known about yet but its dialog.
+    pub(super) fn new(dialog: Dialog, stage: Stage, media: Media) -> Self {
+        Self {
+            dialog,
+            stage,
+            media,
+            incoming: false,
+            rights: Rights::default(),
+            credentials: None,
+            unanswered: 0,
+            far: Far::default(),
+            change: Change::default(),
+            session: Session::default(),
+            referring: Referring::default(),
+        }
+    }
+}
+
+/// What the far side may ask for by REFER. Nothing, unless the gateway says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// A handoff of the call.
+    pub(super) handoff: bool,
+    /// That somebody else takes its place.
+    pub(super) transfer: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Stage {
     /// They called and wait for an answer.
-    Ringing { invite: TransactionId, request: Box<Message>, offer: Option<Box<sdp::Session>> },
+    Ringing(Box<Ringing>),
     /// Answered.
     Up {
         /// A 2xx of ours that they have not acknowledged.
@@ -42,6 +77,19 @@ pub(super) enum Stage {
     },
     /// We sent BYE and wait for its answer.
     Ending,
+}
+
+impl Stage {
+    /// Takes out what the answer to a ringing call needs: the INVITE and its offer.
+    pub(super) fn take_ringing(&mut self) -> Option<(Message, Option<Box<sdp::Session>>)> {
+        match std::mem::replace(self, Self::Ending) {
+            Self::Ringing(ringing) => Some((ringing.request, ringing.offer)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
 }
 
 /// A 2xx of ours to an INVITE.
@@ -65,13 +113,16 @@ pub(super) struct Media {
     origin: Origin,
     /// What we said last.
     said: Option<String>,
+    /// The last description of theirs that offered: our own offers have to keep its streams (RFC 3264 §8).
+    pub(super) shape: Option<Box<sdp::Session>>,
     /// The last ACK that we sent to a 2xx, to be sent again if the 2xx comes again.
     pub(super) ack: Option<(Hop, Vec<u8>)>,
 }
 
 impl Media {
     pub(super) const fn new(session: u64) -> Self {
-        Self { local: None, remote: None, origin: Origin { session, version: 1 }, said: None, ack: None }
+        let origin = Origin { session, version: 1 };
+        Self { local: None, remote: None, origin, said: None, shape: None, ack: None }
     }
 
     /// The text of a description; its version grows if it says something new (RFC 3264 §8).
@@ -83,6 +134,24 @@ impl Media {
         }
         self.said = Some(text.clone());
         text
+    }
+
+    /// What we said last.
+    pub(super) fn said(&self) -> Option<&str> {
+        self.said.as_deref()
+    }
+
+    /// The text of an offer of ours: new, or with the streams that there are.
+    pub(super) fn offer(&mut self, local: &MediaDescription) -> String {
+        match self.shape.take() {
+            Some(shape) => {
+                let whole = sdp::Agreed { remote: shape.media.clone(), local: local.clone() };
+                let text = self.say(|origin| shape.answer(&whole, origin));
+                self.shape = Some(shape);
+                text
+            }
+            None => self.say(|origin| sdp::offer(local, origin)),
+        }
     }
 }
 
@@ -107,15 +176,19 @@ impl Stack {
         let Some(leg) = self.legs.remove(&id) else { return };
         self.incoming -= usize::from(leg.incoming);
         self.dialogs.remove(&leg.dialog.key());
-        if let Stage::Ringing { request, .. } = &leg.stage {
-            self.arriving.remove(&super::inbound::arrival(request));
+        if let Stage::Ringing(ringing) = &leg.stage {
+            self.arriving.remove(&super::inbound::arrival(&ringing.request));
         }
-        for alarm in [Alarm::Reanswer(id), Alarm::AckLost(id), Alarm::RungOut(id), Alarm::Alive(id)] {
+        for alarm in Alarm::of_leg(id) {
             self.effects.clear(alarm);
         }
     }
 
     pub(super) fn tell(&mut self, id: SipLegId, news: LegNews) {
+        if self.transfers.contains_key(&id) {
+            self.transferring(id, news);
+            return;
+        }
         self.effects.outputs.push_back(Output::Leg(id, news));
     }
 
@@ -135,14 +208,23 @@ impl Stack {
 
     /// Ends a leg that is up with a BYE, now or when its ACK has come.
     pub(super) fn end(&mut self, id: SipLegId, by: EndBy) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let left = self.stop_transfer(id);
         let (ended, how) = match by {
             EndBy::Order(how) => (Ended::Local, how),
             EndBy::Fault(ended) => (ended, HangUp::default()),
         };
+        if left {
+            self.tell_event(id, LegEvent::Ended(ended));
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
         match &mut leg.stage {
-            Stage::Ringing { .. } => {
+            Stage::Ringing(ringing) => {
+                let answered = ringing.answered;
                 self.refuse_leg(id, 480, &[]);
+                if answered {
+                    self.tell_event(id, LegEvent::Ended(ended));
+                }
                 return;
             }
             Stage::Ending | Stage::Up { then_end: Some(_), .. } => return,
@@ -162,9 +244,9 @@ impl Stack {
             bye.push("Reason", format!("Q.850;cause={cause};text=\"{text}\""));
         }
         push_headers(&mut bye, &how.headers);
-        self.effects.clear(Alarm::Reanswer(id));
-        self.effects.clear(Alarm::AckLost(id));
-        self.effects.clear(Alarm::Alive(id));
+        for alarm in Alarm::of_leg(id) {
+            self.effects.clear(alarm);
+        }
         self.send_request(bye, hop, Owner::Bye(id));
     }
 
@@ -194,7 +276,7 @@ impl Stack {
         }
     }
 
-    fn authorized(
+    pub(super) fn authorized(
         &mut self,
         id: SipLegId,
         transaction: TransactionId,
@@ -209,8 +291,8 @@ impl Stack {
     }
 }
 
-/// Headers that the stack writes itself, and that nobody may write for it.
-const OWN: [&str; 20] = [
+/// Headers that the stack writes itself, and that nobody may write for it. None of one letter: those are short forms.
+const OWN: [&str; 37] = [
     "Via",
     "From",
     "To",
@@ -222,26 +304,49 @@ const OWN: [&str; 20] = [
     "Record-Route",
     "Content-Length",
     "Content-Type",
+    "Content-Encoding",
+    "Content-Disposition",
+    "MIME-Version",
     "Allow",
+    "Allow-Events",
     "Require",
+    "Proxy-Require",
     "Supported",
+    "Unsupported",
     "Authorization",
     "Proxy-Authorization",
+    "WWW-Authenticate",
+    "Proxy-Authenticate",
     "Expires",
     "Event",
+    "Subscription-State",
     "Refer-To",
+    "Refer-Sub",
+    "Replaces",
     "Session-Expires",
+    "Min-SE",
+    "RSeq",
+    "RAck",
+    "Retry-After",
+    "Join",
+    "Path",
 ];
 
-/// Adds the caller's headers, but none that is the stack's own and nothing that could end a line.
+/// Headers of others that are carried in one message, and the bytes of one.
+const HEADERS_MAX: usize = 32;
+const HEADER_BYTES_MAX: usize = 2_048;
+
+/// Adds the caller's headers, but none that is the stack's own and nothing that could end a line; at most 32, and
+/// none longer than 2,048 bytes.
 pub(super) fn push_headers(message: &mut Message, headers: &Headers) {
-    for (name, value) in headers {
+    let fit = headers.iter().filter(|(name, value)| {
         let token =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
-        if token && !OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            message.push(name, value);
-        }
+            name.len() > 1 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        token && value.len() <= HEADER_BYTES_MAX && !OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
+    });
+    for (name, value) in fit.take(HEADERS_MAX) {
+        let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        message.push(name, value);
     }
 }
 
@@ -252,9 +357,10 @@ pub(super) fn pick_headers(message: &Message, names: &[&str]) -> Headers {
         .iter()
         .filter(|(name, value)| {
             let extension = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("X-"));
-            value.len() <= 2_048 && (extension || names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+            value.len() <= HEADER_BYTES_MAX
+                && (extension || names.iter().any(|known| known.eq_ignore_ascii_case(name)))
         })
-        .take(32)
+        .take(HEADERS_MAX)
         .cloned()
         .collect()
 }

@@ -5,12 +5,20 @@
 
 mod admission;
 mod alive;
+mod change;
 mod dialog;
 mod effects;
+mod extensions;
+mod forks;
 mod inbound;
 mod leg;
 mod outbound;
+mod redirect;
+mod referral;
 mod registrar;
+mod replaces;
+mod ringing;
+mod session;
 mod transaction;
 mod within;
 
@@ -28,11 +36,12 @@ pub(crate) use outbound::{Contact, Route};
 use segue_media::MediaDescription;
 use transaction::{ClientNews, Owner, TransactionId, Transactions, What};
 
-use self::{admission::Admission, dialog::DialogKey, registrar::Registrar};
+use self::{admission::Admission, dialog::DialogKey, referral::Transfer, registrar::Registrar};
 use crate::{
     config::{SipConfig, SipLimits, SipTimers, Trunk},
     digest::Guard,
     message::{self, ALLOW, Message, Method, Transport, Via, reason_of},
+    policy::DialogPolicy,
     words::{Invitation, LegEvent, SipCounts, SipFailure, SipLegId, UnregisteredWhy},
 };
 
@@ -57,7 +66,7 @@ pub(crate) enum LegNews {
     /// The dialled party rings.
     Ringing,
     /// The dialled party sends media before it answers.
-    Early(MediaDescription),
+    Early { remote: MediaDescription, fork: u32 },
     /// The dialled party answered.
     Answered {
         remote: MediaDescription,
@@ -89,6 +98,11 @@ impl Locals {
         }
         .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060)))
     }
+
+    /// Whether an address is one of ours.
+    fn are(&self, ip: IpAddr) -> bool {
+        self.udp.iter().chain(&self.tcp).any(|local| local.ip() == ip)
+    }
 }
 
 /// The whole user agent.
@@ -96,6 +110,8 @@ impl Locals {
 pub(crate) struct Stack {
     limits: SipLimits,
     timers: SipTimers,
+    policy: DialogPolicy,
+    realm: String,
     locals: Locals,
     trunks: Vec<Trunk>,
     effects: Effects,
@@ -106,6 +122,10 @@ pub(crate) struct Stack {
     legs: BTreeMap<SipLegId, Leg>,
     dialogs: HashMap<DialogKey, SipLegId>,
     dials: BTreeMap<SipLegId, Dial>,
+    /// Dialogs of calls of ours that are not answered yet, with their branch.
+    early: HashMap<DialogKey, (SipLegId, u64)>,
+    /// Calls of ours that a far side asked for by REFER, with the leg whose place they take.
+    transfers: BTreeMap<SipLegId, Transfer>,
     /// Incoming legs among `legs`.
     incoming: usize,
     /// INVITEs that are being answered, to find the same call coming by another way (RFC 3261 §8.2.2.2).
@@ -121,6 +141,8 @@ impl Stack {
         Self {
             limits: config.limits.clone(),
             timers: config.timers.clone(),
+            policy: config.dialogs.clone(),
+            realm: config.realm.clone(),
             locals,
             trunks: config.trunks.clone(),
             effects: Effects::new(seed),
@@ -132,6 +154,8 @@ impl Stack {
             legs: BTreeMap::new(),
             dialogs: HashMap::new(),
             dials: BTreeMap::new(),
+            early: HashMap::new(),
+            transfers: BTreeMap::new(),
             incoming: 0,
             arriving: HashMap::new(),
             seen: Hop { transport: Transport::Udp, socket: 0, remote: SocketAddr::from(([0, 0, 0, 0], 0)) },
@@ -233,7 +257,7 @@ impl Stack {
             self.reject_for_now(request, hop);
             return;
         }
-        let extensions: Vec<String> = request.list("Require").map(str::to_owned).collect();
+        let extensions = self.unsupported(request);
         match method {
             _ if request.first("Max-Forwards").is_some_and(|left| left.parse() == Ok(0_u32)) => {
                 self.reject(request, hop, 483, &[]);
@@ -243,10 +267,12 @@ impl Stack {
             }
             Method::Invite => self.invited(request, hop),
             Method::Register => self.register(request, hop),
-            Method::Options => self.reject(request, hop, 200, &capabilities()),
-            Method::Bye | Method::Update | Method::Info | Method::Notify | Method::Prack | Method::Refer => {
+            Method::Options => self.reject(request, hop, 200, &self.capabilities()),
+            Method::Bye | Method::Update | Method::Info | Method::Notify | Method::Prack => {
                 self.reject(request, hop, 481, &[]);
             }
+            // Nobody outside of a call has us call somebody else.
+            Method::Refer => self.reject(request, hop, 403, &[]),
             Method::Message | Method::Subscribe | Method::Publish => {
                 self.reject(request, hop, 405, &[("Allow", ALLOW.to_owned())]);
             }
@@ -310,7 +336,14 @@ impl Stack {
             (Owner::Bye(leg), What::Response | What::Failed | What::Ended, _) => self.remove(leg),
             (Owner::Alive(leg), What::Response, Some((response, _))) => self.alive_response(leg, response),
             (Owner::Alive(leg), What::Failed, _) => self.alive_unanswered(leg),
-            (Owner::Alive(_), What::Response | What::Ended, _) | (Owner::Nobody, _, _) => {}
+            (Owner::Change(leg), What::Response, Some((response, hop))) => {
+                self.change_response(leg, news.id, response, hop);
+            }
+            (Owner::Change(leg), What::Failed, _) => self.change_failed(leg, news.id),
+            (Owner::Refer(leg), What::Response, Some((response, _))) => self.refer_response(leg, response),
+            (Owner::Refer(leg), What::Failed, _) => self.refer_over(leg, 408),
+            (Owner::Alive(_) | Owner::Change(_) | Owner::Refer(_), What::Response | What::Ended, _)
+            | (Owner::Nobody, _, _) => {}
         }
     }
 
@@ -327,6 +360,12 @@ impl Stack {
                 Alarm::Silent(leg) => self.silent(leg),
                 Alarm::NoAnswer(leg) => self.no_answer(leg),
                 Alarm::Alive(leg) => self.ask_alive(leg),
+                Alarm::Reprovision(leg) => self.reprovision(leg),
+                Alarm::PrackLost(leg) => self.prack_lost(leg),
+                Alarm::Change(leg) => self.change_due(leg),
+                Alarm::Refresh(leg) => self.refresh_due(leg),
+                Alarm::SessionOver(leg) => self.session_over(leg),
+                Alarm::Referred(leg) => self.refer_over(leg, 408),
                 Alarm::Registration => self.registrar.expire(&mut self.effects),
             }
         }
@@ -363,6 +402,16 @@ impl Stack {
             Transport::Udp => format!("<sip:leg{leg}@{local}>"),
             Transport::Tcp => format!("<sip:leg{leg}@{local};transport=tcp>"),
         }
+    }
+
+    /// What we say of ourselves in an answer to OPTIONS.
+    fn capabilities(&self) -> [(&'static str, String); 4] {
+        [
+            ("Allow", ALLOW.to_owned()),
+            ("Accept", "application/sdp".to_owned()),
+            ("Accept-Encoding", "identity".to_owned()),
+            ("Supported", self.policy.supported().join(", ")),
+        ]
     }
 
     /// A local socket for a destination: of its family, and on the loopback if it is.
@@ -417,15 +466,6 @@ fn mark_via(request: &mut Message, mut via: Via, hop: Hop) -> Hop {
 
 /// Why a request is turned down: the status code, and headers that explain it.
 type Turndown = (u16, Vec<(&'static str, String)>);
-
-/// What we say of ourselves in an answer to OPTIONS.
-fn capabilities() -> [(&'static str, String); 3] {
-    [
-        ("Allow", ALLOW.to_owned()),
-        ("Accept", "application/sdp".to_owned()),
-        ("Accept-Encoding", "identity".to_owned()),
-    ]
-}
 
 #[cfg(test)]
 mod tests;

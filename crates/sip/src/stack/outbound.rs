@@ -5,17 +5,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use segue_media::MediaDescription;
-
 use super::{
     Alarm, Hop, Leg, LegNews, Owner, Stack, Stage, TransactionId,
     dialog::Dialog,
-    leg::{Media, push_headers},
+    forks::{Described, Fork},
+    leg::{Media, Rights, push_headers},
 };
 use crate::{
     config::Credentials,
     digest::{self, Asked},
-    message::{ALLOW, Message, Method, NameAddress, Transport, Uri, escape_user, quoted},
+    message::{Message, Method, NameAddress, Transport, Uri, escape_user, quoted},
+    policy::ReliableProvisionals,
     sdp::{self, Origin},
     words::{DialRequest, FailureKind, HangUp, SipFailure, SipLegId, Target},
 };
@@ -48,7 +48,10 @@ pub(crate) struct Dial {
     /// The worst that is known of the branches that failed.
     failure: Option<SipFailure>,
     rang: bool,
-    early: Option<MediaDescription>,
+    /// Far sides that have been heard of before the answer.
+    pub(super) forks_heard: u32,
+    /// Where redirections led.
+    pub(super) redirected: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +61,36 @@ enum DialStage {
     Settled,
 }
 
+/// One INVITE, with all far sides that it reached.
 #[derive(Debug)]
-struct Branch {
-    invite: TransactionId,
+pub(super) struct Branch {
+    pub(super) invite: TransactionId,
     /// It has said something, so that a CANCEL may be sent.
     heard: bool,
     /// It has failed or answered.
-    over: bool,
+    pub(super) over: bool,
     cancel: Cancel,
     authorized: bool,
+    /// The far sides that ring.
+    pub(super) forks: Vec<Fork>,
+    /// The session interval that a 422 asked for, and how often one came.
+    pub(super) session_floor: Duration,
+    pub(super) lengthened: u8,
+}
+
+impl Branch {
+    fn new(invite: TransactionId) -> Self {
+        Self {
+            invite,
+            heard: false,
+            over: false,
+            cancel: Cancel::No,
+            authorized: false,
+            forks: Vec::new(),
+            session_floor: Duration::ZERO,
+            lengthened: 0,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +104,27 @@ enum Cancel {
 impl Dial {
     pub(super) fn is_calling(&self) -> bool {
         self.stage == DialStage::Calling
+    }
+
+    pub(super) fn request(&self) -> &DialRequest {
+        &self.request
+    }
+
+    pub(super) fn branch_mut(&mut self, branch: u64) -> Option<&mut Branch> {
+        self.branches.get_mut(&branch)
+    }
+
+    pub(super) fn branches_mut(&mut self) -> impl Iterator<Item = &mut Branch> {
+        self.branches.values_mut()
+    }
+
+    /// Whether a redirection leads to where we have been.
+    pub(super) fn was_tried(&self, uri: &str) -> bool {
+        let first = match &self.request.to {
+            Target::Uri(uri) => Some(uri.as_str()),
+            Target::User(_) => None,
+        };
+        self.redirected.iter().map(String::as_str).chain(first).any(|tried| tried == uri)
     }
 }
 
@@ -142,12 +187,20 @@ impl Stack {
             self.last_branch += 1;
             let owner = Owner::Branch { leg: id, branch: self.last_branch };
             let invite = self.send_request(invite, contact.hop, owner);
-            let branch = Branch { invite, heard: false, over: false, cancel: Cancel::No, authorized: false };
-            branches.insert(self.last_branch, branch);
+            branches.insert(self.last_branch, Branch::new(invite));
         }
         tracing::info!(leg = %id, branches = branches.len(), "dialling");
         let stage = DialStage::Calling;
-        self.dials.insert(id, Dial { request, stage, branches, failure: None, rang: false, early: None });
+        let dial = Dial {
+            request,
+            stage,
+            branches,
+            failure: None,
+            rang: false,
+            forks_heard: 0,
+            redirected: Vec::new(),
+        };
+        self.dials.insert(id, dial);
     }
 
     fn invite(&mut self, id: SipLegId, request: &DialRequest, contact: &Contact) -> Message {
@@ -164,10 +217,51 @@ impl Stack {
         invite.push("Call-ID", format!("{}{}", self.effects.token(), self.effects.token()));
         invite.push("CSeq", "1 INVITE");
         invite.push("Contact", self.contact(id, contact.hop));
-        invite.push("Allow", ALLOW);
+        self.introduce(&mut invite);
+        self.propose_session(&mut invite, Duration::ZERO);
+        if self.policy.reliable == ReliableProvisionals::Required {
+            invite.push("Require", "100rel");
+        }
+        if let Some(replaces) = &request.options.replaces {
+            invite.push("Replaces", super::replaces::print(replaces));
+        }
         push_headers(&mut invite, &request.headers);
-        invite.set_sdp(sdp::offer(&request.offer, Origin { session: id.0, version: 1 }));
+        if !request.options.late_offer {
+            invite.set_sdp(sdp::offer(&request.offer, Origin { session: id.0, version: 1 }));
+        }
         invite
+    }
+
+    /// The INVITE of a branch once more, with another number.
+    pub(super) fn invite_again(&mut self, id: SipLegId, branch: u64, mut invite: Message, hop: Hop) {
+        let number = invite.cseq().map_or(1, |(number, _)| number) + 1;
+        invite.set("CSeq", format!("{number} INVITE"));
+        let invite = self.send_request(invite, hop, Owner::Branch { leg: id, branch });
+        if let Some(known) = self.dials.get_mut(&id).and_then(|dial| dial.branch_mut(branch)) {
+            known.invite = invite;
+            known.heard = false;
+        }
+    }
+
+    /// The call goes on at another place, as the same call with a higher number (RFC 3261 §8.1.3.4).
+    pub(super) fn redirect_to(&mut self, id: SipLegId, from: TransactionId, contact: &Contact) -> bool {
+        let Some((first, _)) = self.transactions.request(from) else { return false };
+        let number = first.cseq().map_or(1, |(number, _)| number) + 1;
+        let mut invite = Message::request(Method::Invite, contact.uri.clone());
+        for (name, value) in first.headers() {
+            invite.push(name, value.as_str());
+        }
+        invite.body.clone_from(&first.body);
+        invite.set("CSeq", format!("{number} INVITE"));
+        invite.set("Contact", self.contact(id, contact.hop));
+        self.last_branch += 1;
+        let branch = self.last_branch;
+        let invite = self.send_request(invite, contact.hop, Owner::Branch { leg: id, branch });
+        if let Some(dial) = self.dials.get_mut(&id) {
+            dial.branches.insert(branch, Branch::new(invite));
+        }
+        tracing::info!(leg = %id, "a redirection is followed");
+        true
     }
 
     /// A response to the INVITE of a branch.
@@ -184,6 +278,8 @@ impl Stack {
             ..200 => self.branch_progress(id, branch, response, hop),
             200..300 => self.branch_answered(id, branch, response, (invite, hop)),
             401 | 407 if self.authorize_branch(id, branch, response) => {}
+            422 if self.lengthen_session(id, branch, response) => {}
+            300..=399 if self.redirected(id, branch, response) => {}
             _ => {
                 let failure = SipFailure {
                     kind: FailureKind::of_code(code),
@@ -208,24 +304,13 @@ impl Stack {
             return;
         }
         let code = response.code().unwrap_or(100);
-        let offer = dial.request.offer.clone();
-        let early = response
-            .sdp()
-            .filter(|_| code > 100)
-            .and_then(|body| sdp::Session::read(body, hop.remote.ip()).ok())
-            .and_then(|session| session.agree_to_offer(&offer).ok())
-            .map(|agreed| agreed.remote);
-        let rings = code == 180 && !dial.rang;
-        dial.rang |= rings;
-        let new_early = early.filter(|early| dial.early.as_ref() != Some(early));
-        if let Some(early) = &new_early {
-            dial.early = Some(early.clone());
+        if code > 100 && !self.fork_progress((id, branch), response, hop) {
+            return;
         }
-        if rings {
+        let rings = self.dials.get_mut(&id).is_some_and(|dial| code == 180 && !dial.rang);
+        if rings && let Some(dial) = self.dials.get_mut(&id) {
+            dial.rang = true;
             self.tell(id, LegNews::Ringing);
-        }
-        if let Some(early) = new_early {
-            self.tell(id, LegNews::Early(early));
         }
     }
 
@@ -241,14 +326,10 @@ impl Stack {
         if !add_credentials(&mut invite, response, &credentials, &cnonce) {
             return false;
         }
-        let number = invite.cseq().map_or(1, |(number, _)| number) + 1;
-        invite.set("CSeq", format!("{number} INVITE"));
-        let invite = self.send_request(invite, hop, Owner::Branch { leg: id, branch });
+        self.invite_again(id, branch, invite, hop);
         if let Some(dial) = self.dials.get_mut(&id)
             && let Some(known) = dial.branches.get_mut(&branch)
         {
-            known.invite = invite;
-            known.heard = false;
             known.authorized = true;
             dial.request.credentials.get_or_insert(credentials);
         }
@@ -258,7 +339,7 @@ impl Stack {
     fn branch_answered(&mut self, id: SipLegId, branch: u64, response: &Message, by: (TransactionId, Hop)) {
         let (invite, hop) = by;
         let Some((request, sent_to)) = self.transactions.request(invite) else { return };
-        let Some(dialog) = Dialog::of_response(request, response, Hop { socket: sent_to.socket, ..hop })
+        let Some(mut dialog) = Dialog::of_response(request, response, Hop { socket: sent_to.socket, ..hop })
         else {
             return;
         };
@@ -269,30 +350,29 @@ impl Stack {
             }
             return;
         }
+        let fork = self.take_fork((id, branch), &dialog.remote_tag);
+        if let Some(fork) = &fork {
+            dialog.take_over(&fork.dialog);
+        }
         let Some(dial) = self.dials.get_mut(&id) else { return };
         if let Some(known) = dial.branches.get_mut(&branch) {
             known.over = true;
         }
         let calling = dial.is_calling();
-        let offer = dial.request.offer.clone();
-        let (handoff_allowed, credentials) = (dial.request.handoff_allowed, dial.request.credentials.clone());
-        let agreed = response
-            .sdp()
-            .and_then(|body| sdp::Session::read(body, hop.remote.ip()).ok())
-            .and_then(|session| session.agree_to_offer(&offer).ok());
-        let wins = calling && agreed.is_some();
-        let leg_id = if wins { id } else { self.next_leg() };
-        let mut media = Media::new(leg_id.0);
-        media.say(|origin| sdp::offer(&offer, origin));
-        media.local = Some(offer);
-        media.remote = agreed.as_ref().map(|agreed| agreed.remote.clone());
-        let stage = Stage::Up { ack: None, then_end: None };
+        let request = dial.request.clone();
         let sip_call_id = dialog.call_id.clone();
-        let leg = Leg { dialog, stage, media, incoming: false, handoff_allowed, credentials, unanswered: 0 };
+        let (media, answered) = self.media_of_answer(id, &request, fork, (response, hop));
+        let wins = calling && answered.agreed.is_some();
+        let leg_id = if wins { id } else { self.next_leg() };
+        let mut leg = Leg::new(dialog, Stage::Up { ack: None, then_end: None }, media);
+        leg.rights = Rights { handoff: request.handoff_allowed, transfer: request.options.transfer_allowed };
+        leg.credentials = request.credentials;
+        leg.far.learn(response);
         self.insert(leg_id, leg);
-        self.send_ack(leg_id, response);
-        match agreed.filter(|_| wins) {
+        self.send_ack(leg_id, response, answered.text);
+        match answered.agreed.filter(|_| wins) {
             Some(agreed) => {
+                self.session_agreed(leg_id, response);
                 self.settle(id);
                 let (remote, local) = (agreed.remote, agreed.local);
                 self.tell(id, LegNews::Answered { remote, local, signalling: hop.remote, sip_call_id });
@@ -306,12 +386,54 @@ impl Stack {
         }
     }
 
+    /// What a 2xx agrees on, with what was agreed before it; our answer for the ACK if it carries an offer.
+    fn media_of_answer(
+        &self,
+        id: SipLegId,
+        request: &DialRequest,
+        fork: Option<Fork>,
+        response: (&Message, Hop),
+    ) -> (Media, Answered) {
+        let (response, hop) = response;
+        let (mut media, described) = match fork {
+            Some(fork) => (fork.media, fork.described),
+            None => {
+                let mut media = Media::new(id.0);
+                if !request.options.late_offer {
+                    media.say(|origin| sdp::offer(&request.offer, origin));
+                }
+                (media, Described::Nothing)
+            }
+        };
+        let session = response.sdp().and_then(|body| sdp::Session::read(body, hop.remote.ip()).ok());
+        let mut text = None;
+        let agreed = match (described, session) {
+            (Described::Agreed(agreed), _) => Some(*agreed),
+            (_, Some(session)) if request.options.late_offer => {
+                let agreed = session.agree(&request.offer).ok();
+                text = agreed.as_ref().map(|agreed| media.say(|origin| session.answer(agreed, origin)));
+                media.shape = Some(Box::new(session));
+                agreed
+            }
+            (_, Some(session)) => session.agree_to_offer(&request.offer).ok(),
+            // Some leave out of the 200 what their 183 said without being reliable.
+            (Described::Preview(agreed), None) => Some(*agreed),
+            (Described::Nothing, None) => None,
+        };
+        media.local = Some(request.offer.clone());
+        media.remote = agreed.as_ref().map(|agreed| agreed.remote.clone());
+        (media, Answered { agreed, text })
+    }
+
     /// Acknowledges a 2xx; kept, to be sent again if the 2xx comes again.
-    fn send_ack(&mut self, id: SipLegId, response: &Message) {
+    pub(super) fn send_ack(&mut self, id: SipLegId, response: &Message, text: Option<String>) {
         let number = response.cseq().map(|(number, _)| number);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let hop = leg.dialog.hop();
         let mut ack = leg.dialog.request(Method::Ack, number);
+        if let Some(text) = text {
+            ack.set_sdp(text);
+        }
         let via = self.new_via(hop);
         ack.set_via(via);
         let bytes = ack.bytes();
@@ -364,9 +486,10 @@ impl Stack {
     }
 
     /// Nothing more is told; the branches that are not over are cancelled.
-    fn settle(&mut self, id: SipLegId) {
+    pub(super) fn settle(&mut self, id: SipLegId) {
         self.effects.clear(Alarm::NoAnswer(id));
         self.effects.clear(Alarm::Silent(id));
+        self.forget_forks(id);
         let Some(dial) = self.dials.get_mut(&id) else { return };
         dial.stage = DialStage::Settled;
         let mut heard = Vec::new();
@@ -387,6 +510,11 @@ impl Stack {
         };
         known.cancel = Cancel::Sent;
         let invite = known.invite;
+        self.cancel_invite(invite);
+    }
+
+    /// Sends CANCEL for an INVITE of ours (RFC 3261 §9.1).
+    pub(super) fn cancel_invite(&mut self, invite: TransactionId) {
         let Some((request, hop)) = self.transactions.request(invite) else { return };
         let mut cancel = Message::request(Method::Cancel, request.uri().to_owned());
         for name in ["Via", "Max-Forwards", "From", "To", "Call-ID"] {
@@ -418,6 +546,13 @@ impl Stack {
         self.settle(id);
         self.tell(id, LegNews::Failed(SipFailure { kind, code: None, reason: reason.to_owned() }));
     }
+}
+
+/// What a 2xx came to.
+struct Answered {
+    agreed: Option<sdp::Agreed>,
+    /// Our answer to its offer.
+    text: Option<String>,
 }
 
 /// Answers the challenges of a 401 or 407. False if none can be answered.

@@ -54,6 +54,7 @@ pub(super) fn dial_request(uri: &str) -> DialRequest {
         ring_max: Duration::from_secs(20),
         handoff_allowed: true,
         credentials: None,
+        options: crate::words::DialOptions::default(),
     }
 }
 

@@ -32,7 +32,11 @@ pub(crate) enum Owner {
     Bye(SipLegId),
     /// The OPTIONS that asks whether a leg's far side is still there.
     Alive(SipLegId),
-    /// Nobody: CANCEL and NOTIFY.
+    /// A re-INVITE or UPDATE of ours.
+    Change(SipLegId),
+    /// A REFER of ours.
+    Refer(SipLegId),
+    /// Nobody: CANCEL, PRACK and NOTIFY.
     Nobody,
 }
 

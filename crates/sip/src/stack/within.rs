@@ -1,21 +1,21 @@
 //! Requests inside of a dialog: BYE, re-INVITE, UPDATE, REFER, INFO, OPTIONS (RFC 3261 §12.2, §14, §15; RFC 3311, 3515).
 
-use super::{Hop, Leg, Owner, Stack, Stage, Turndown, capabilities, dialog::Dialog, leg::pick_headers};
+use super::{Hop, Leg, Stack, Stage, Turndown, dialog::Dialog, leg::pick_headers};
 use crate::{
-    message::{ALLOW, Message, Method, NameAddress, reason_of},
+    message::{ALLOW, Message, Method, reason_of},
     sdp,
     words::{Ended, LegEvent, SipLegId},
 };
 
 /// Headers of a BYE or REFER that the gateway gets to see, besides `X-*`.
-const SHOWN: [&str; 3] = ["Reason", "User-to-User", "Referred-By"];
+pub(super) const SHOWN: [&str; 3] = ["Reason", "User-to-User", "Referred-By"];
 
 impl Stack {
     /// A request with a To tag that no transaction knows.
     pub(super) fn within(&mut self, request: &Message, method: &Method, hop: Hop) {
         let key = Dialog::key_of(request);
         let Some(id) = key.and_then(|key| self.dialogs.get(&key)).copied() else {
-            self.reject(request, hop, 481, &[]);
+            self.within_early(request, method, hop);
             return;
         };
         let number = request.cseq().map_or(0, |(number, _)| number);
@@ -24,14 +24,20 @@ impl Stack {
             self.say(request, hop, 500, &[]);
             return;
         }
+        let unsupported = self.unsupported(request);
+        if !unsupported.is_empty() {
+            self.say(request, hop, 420, &[("Unsupported", unsupported.join(", "))]);
+            return;
+        }
         match method {
             Method::Bye => self.bye(id, request, hop),
             Method::Invite => self.offered_again(id, request, hop),
             Method::Update => self.update(id, request, hop),
             Method::Refer => self.refer(id, request, hop),
             Method::Info => self.info(id, request, hop),
-            Method::Options => self.say(request, hop, 200, &capabilities()),
-            Method::Notify | Method::Prack => self.say(request, hop, 481, &[]),
+            Method::Options => self.say(request, hop, 200, &self.capabilities()),
+            Method::Prack => self.prack(id, request, hop),
+            Method::Notify => self.notified(id, request, hop),
             Method::Message | Method::Subscribe | Method::Publish | Method::Register => {
                 self.say(request, hop, 405, &[("Allow", ALLOW.to_owned())]);
             }
@@ -41,7 +47,7 @@ impl Stack {
     }
 
     /// Answers in a transaction of its own.
-    fn say(&mut self, request: &Message, hop: Hop, code: u16, headers: &[(&str, String)]) {
+    pub(super) fn say(&mut self, request: &Message, hop: Hop, code: u16, headers: &[(&str, String)]) {
         let mut response = Message::response(request, code, reason_of(code));
         for (name, value) in headers {
             response.push(name, value.as_str());
@@ -53,13 +59,15 @@ impl Stack {
         self.say(request, hop, 200, &[]);
         let headers = pick_headers(request, &SHOWN);
         let (ringing, told) = match self.legs.get(&id).map(|leg| &leg.stage) {
-            Some(Stage::Ringing { .. }) => (true, false),
+            Some(Stage::Ringing(_)) => (true, false),
             Some(Stage::Up { then_end, .. }) => (false, then_end.is_some()),
             Some(Stage::Ending) | None => (false, true),
         };
         if ringing {
-            self.refuse_leg(id, 487, &[]);
-            self.tell(id, super::LegNews::Withdrawn);
+            self.withdraw(id);
+            return;
+        }
+        if !told && self.leave_to_transfer(id) {
             return;
         }
         self.remove(id);
@@ -68,70 +76,84 @@ impl Stack {
         }
     }
 
-    /// Whether a new offer may come now; else the code that says why not.
-    fn may_offer(&self, id: SipLegId) -> Result<(), Turndown> {
+    /// Whether a new offer may come now; else the code that says why not (RFC 3261 §14.2, RFC 3311 §5.2).
+    fn may_offer(&self, id: SipLegId, invite: bool) -> Result<(), Turndown> {
+        // Between 0 and 10 seconds; one of ours takes a round trip.
         let again = || vec![("Retry-After", "1".to_owned())];
-        match self.legs.get(&id).map(|leg| &leg.stage) {
-            Some(Stage::Up { then_end: None, ack }) => match ack {
+        let Some(leg) = self.legs.get(&id) else { return Err((481, Vec::new())) };
+        match &leg.stage {
+            Stage::Up { then_end: None, .. } if leg.change.collides() => Err((491, Vec::new())),
+            Stage::Up { then_end: None, ack } => match ack {
                 // Our own offer waits for its answer (RFC 3264 §4, RFC 3261 §14.2).
                 Some(due) if due.offered => Err((491, Vec::new())),
                 Some(_) | None => Ok(()),
             },
-            Some(Stage::Ringing { .. }) => Err((500, again())),
-            Some(Stage::Up { .. } | Stage::Ending) | None => Err((481, Vec::new())),
+            Stage::Ringing(_) if invite => Err((500, again())),
+            Stage::Ringing(ringing) => ringing.may_offer().map_err(|code| match code {
+                500 => (500, again()),
+                code => (code, Vec::new()),
+            }),
+            Stage::Up { .. } | Stage::Ending => Err((481, Vec::new())),
         }
     }
 
     fn offered_again(&mut self, id: SipLegId, request: &Message, hop: Hop) {
-        if let Err((code, headers)) = self.may_offer(id) {
-            self.say(request, hop, code, &headers);
-            return;
-        }
-        let offer = match self.offer_of(request, hop) {
+        let offer = self
+            .may_offer(id, true)
+            .and_then(|()| self.judge_session(request))
+            .and_then(|()| self.offer_of(request, hop));
+        let offer = match offer {
             Ok(offer) => offer,
             Err((code, headers)) => {
                 self.say(request, hop, code, &headers);
                 return;
             }
         };
+        let offered = offer.is_none();
         let Some(text) = self.take_offer(id, request, hop, offer.as_ref()) else {
             self.say(request, hop, 488, &[]);
             return;
         };
         let invite = self.transactions.open_server(request, hop);
         self.transactions.bind(invite, id);
-        self.send_answer(id, request, text, offer.is_none());
+        self.send_answer(id, request, Some(text), offered);
     }
 
     fn update(&mut self, id: SipLegId, request: &Message, hop: Hop) {
-        if let Err((code, headers)) = self.may_offer(id) {
-            self.say(request, hop, code, &headers);
-            return;
+        match self.updated(id, request, hop) {
+            Ok(response) => self.answer_once(request, hop, &response),
+            Err((code, headers)) => self.say(request, hop, code, &headers),
         }
-        let flow_contact = self.contact(id, hop);
+    }
+
+    fn updated(&mut self, id: SipLegId, request: &Message, hop: Hop) -> Result<Message, Turndown> {
+        self.judge_session(request)?;
+        let offer = self.offer_of(request, hop)?;
         let mut response = Message::response(request, 200, reason_of(200));
-        response.push("Contact", flow_contact);
-        match self.offer_of(request, hop) {
-            Ok(None) => {
+        response.push("Contact", self.contact(id, hop));
+        self.introduce(&mut response);
+        match &offer {
+            None => {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.dialog.refresh(request, hop);
+                    leg.far.learn(request);
                 }
             }
-            Ok(offer) => match self.take_offer(id, request, hop, offer.as_ref()) {
-                Some(text) => response.set_sdp(text),
-                None => response = Message::response(request, 488, reason_of(488)),
-            },
-            Err((code, headers)) => {
-                self.say(request, hop, code, &headers);
-                return;
+            Some(_) => {
+                self.may_offer(id, false)?;
+                let text = self.take_offer(id, request, hop, offer.as_ref()).ok_or((488, Vec::new()))?;
+                response.set_sdp(text);
             }
         }
-        self.answer_once(request, hop, &response);
+        if matches!(self.legs.get(&id).map(|leg| &leg.stage), Some(Stage::Up { .. })) {
+            self.answer_session(id, request, &mut response);
+        }
+        Ok(response)
     }
 
     /// Takes a new offer, or makes one of ours if there is none, and gives what to say. `None`: no codec in common,
     /// and everything stays as it was.
-    fn take_offer(
+    pub(super) fn take_offer(
         &mut self,
         id: SipLegId,
         request: &Message,
@@ -140,65 +162,20 @@ impl Stack {
     ) -> Option<String> {
         let leg = self.legs.get_mut(&id)?;
         let local = leg.media.local.clone()?;
+        leg.far.learn(request);
         let Some(offer) = offer else {
             leg.dialog.refresh(request, hop);
-            return Some(leg.media.say(|origin| sdp::offer(&local, origin)));
+            return Some(leg.media.offer(&local));
         };
         let agreed = offer.agree(&local).ok()?;
         leg.dialog.refresh(request, hop);
         let text = leg.media.say(|origin| offer.answer(&agreed, origin));
+        leg.media.shape = Some(Box::new(offer.clone()));
         if leg.media.remote.as_ref() != Some(&agreed.remote) {
             leg.media.remote = Some(agreed.remote.clone());
             self.tell_event(id, LegEvent::MediaChanged { remote: agreed.remote, local: agreed.local });
         }
         Some(text)
-    }
-
-    /// REFER: a handoff request, if this leg may ask for one. We tell them at once that it worked, because from
-    /// then on the handoff is ours (RFC 3515 §2.4.4; RFC 4488 if they want no NOTIFY).
-    fn refer(&mut self, id: SipLegId, request: &Message, hop: Hop) {
-        let targets: Vec<_> = request.list("Refer-To").collect();
-        let target = match targets.as_slice() {
-            [target] => NameAddress::read(target).filter(|target| target.parsed().is_some()),
-            _ => None,
-        };
-        let Some(leg) = self.legs.get(&id) else { return };
-        let code = match (&leg.stage, &target) {
-            (Stage::Up { then_end: None, .. }, _) if !leg.handoff_allowed => 603,
-            (Stage::Up { then_end: None, .. }, None) => 400,
-            (Stage::Up { then_end: None, .. }, Some(_)) => 202,
-            (Stage::Ringing { .. } | Stage::Up { .. } | Stage::Ending, _) => 481,
-        };
-        let Some(target) = target.filter(|_| code == 202) else {
-            self.say(request, hop, code, &[]);
-            return;
-        };
-        let silent =
-            request.first("Refer-Sub").is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
-        let mut response = Message::response(request, 202, reason_of(202));
-        response.push("Contact", self.contact(id, hop));
-        if silent {
-            response.push("Refer-Sub", "false");
-        }
-        self.answer_once(request, hop, &response);
-        if !silent {
-            self.notify(id, request);
-        }
-        let headers = pick_headers(request, &SHOWN);
-        self.tell_event(id, LegEvent::HandoffRequested { refer_to: target.uri, headers });
-    }
-
-    fn notify(&mut self, id: SipLegId, refer: &Message) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let hop = leg.dialog.hop();
-        let mut notify = leg.dialog.request(Method::Notify, None);
-        let number = refer.cseq().map_or(0, |(number, _)| number);
-        notify.push("Contact", self.contact(id, hop));
-        notify.push("Event", format!("refer;id={number}"));
-        notify.push("Subscription-State", "terminated;reason=noresource");
-        notify.push("Content-Type", "message/sipfrag;version=2.0");
-        notify.body = b"SIP/2.0 200 OK\r\n".to_vec();
-        self.send_request(notify, hop, Owner::Nobody);
     }
 
     /// INFO: a key, or something that we take note of without using it.

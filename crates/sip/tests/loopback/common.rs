@@ -132,6 +132,7 @@ pub(crate) fn request(to: Target) -> DialRequest {
         ring_max: Duration::from_secs(5),
         handoff_allowed: true,
         credentials: None,
+        options: segue_sip::DialOptions::default(),
     }
 }
 

@@ -180,7 +180,7 @@ fn early_media_is_told_once_for_each_change() {
     for _ in 0..2 {
         bench.hear(&answer(&invite, 183, "t", OFFER));
     }
-    assert!(matches!(bench.news().as_slice(), [(_, LegNews::Early(_))]));
+    assert!(matches!(bench.news().as_slice(), [(_, LegNews::Early { fork: 0, .. })]));
     bench.hear(&answer(&invite, 486, "t", ""));
     bench.nothing_is_left();
 }

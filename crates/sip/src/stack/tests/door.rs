@@ -221,7 +221,7 @@ fn what_cannot_be_served_is_named() {
     let ask = |change: (&str, &str)| invite("x", OFFER).replacen(change.0, change.1, 1);
     for (change, line) in [
         (("Max-Forwards: 70", "Max-Forwards: 0"), "483 INVITE"),
-        (("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), "420 INVITE"),
+        (("Max-Forwards", "Require: sec-agree\r\nMax-Forwards"), "420 INVITE"),
         (("INVITE sip:help@192.0.2.1", "INVITE mailto:help@192.0.2.1"), "416 INVITE"),
         (("application/sdp", "text/plain"), "415 INVITE"),
         (("RTP/AVP 8 0", "RTP/AVP 3 3"), "488 INVITE"),

@@ -141,7 +141,7 @@ impl World {
             LegNews::Event(LegEvent::Ended(Ended::Remote { .. })) => self.seen.ended_remote += 1,
             LegNews::Event(LegEvent::Ended(Ended::Timeout)) => self.seen.ended_timeout += 1,
             LegNews::Event(other) => panic!("unexpected: {other:?}"),
-            LegNews::Ringing | LegNews::Early(_) => {}
+            LegNews::Ringing | LegNews::Early { .. } => {}
         }
     }
 
