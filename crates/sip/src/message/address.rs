@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-/// Parameters after semicolons; names as they came.
+/// Parameters after semicolons; names as they came, values with their quotes.
 pub(crate) type Params = Vec<(String, Option<String>)>;
 
 /// How messages travel.
@@ -94,6 +94,10 @@ impl Uri {
     pub(crate) fn is_sip(&self) -> bool {
         self.scheme == "sip"
     }
+
+    pub(crate) fn is_sip_or_sips(&self) -> bool {
+        self.scheme == "sip" || self.scheme == "sips"
+    }
 }
 
 /// A From, To, Contact, Route or Refer-To value.
@@ -120,11 +124,11 @@ impl NameAddress {
             return Some(Self {
                 display,
                 uri: uri.trim().to_owned(),
-                params: read_params(params.split(';').skip(1)),
+                params: read_params(split_params(params).skip(1)),
             });
         }
         // Without angle brackets the parameters belong to the header (RFC 3261 §20.10).
-        let mut parts = rest.split(';');
+        let mut parts = split_params(rest);
         let uri = parts.next()?.trim().to_owned();
         (!uri.is_empty()).then(|| Self { display, uri, params: read_params(parts) })
     }
@@ -138,6 +142,7 @@ impl NameAddress {
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .and_then(|(_, value)| value.as_deref())
+            .map(|value| value.trim_matches('"'))
     }
 
     pub(crate) fn tag(&self) -> Option<String> {
@@ -219,6 +224,24 @@ pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
     .filter(|value| !value.is_empty())
 }
 
+/// Splits at semicolons that are not in quotes. The first piece is what stands before the parameters.
+pub(crate) fn split_params(text: &str) -> impl Iterator<Item = &str> {
+    let (mut in_quotes, mut escaped) = (false, false);
+    text.split(move |c: char| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+        match c {
+            '\\' if in_quotes => escaped = true,
+            '"' => in_quotes = !in_quotes,
+            ';' => return !in_quotes,
+            _ => {}
+        }
+        false
+    })
+}
+
 /// `host`, `host:port`, `[v6]:port`; none if the port is no port or the host is empty.
 pub(crate) fn split_host(text: &str) -> Option<(&str, Option<u16>)> {
     let text = text.trim();
@@ -243,7 +266,7 @@ pub(crate) fn read_params<'a>(parts: impl Iterator<Item = &'a str>) -> Params {
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(|part| match part.split_once('=') {
-            Some((name, value)) => (name.trim().to_owned(), Some(value.trim().trim_matches('"').to_owned())),
+            Some((name, value)) => (name.trim().to_owned(), Some(value.trim().to_owned())),
             None => (part.to_owned(), None),
         })
         .collect()

@@ -1,16 +1,22 @@
 //! SIP messages as we hold them: a start line, headers in order, a body. Names are kept in their long form.
 //!
-//! Reading is lenient (`parse`), using is strict: each accessor says what is missing or wrong.
+//! Reading is lenient (`parse`), judging is strict (`check`) and comes once, before anybody uses a message.
 
 mod address;
+mod body;
+mod check;
 mod frame;
+pub(crate) mod octets;
 mod parse;
+mod via;
 
 use std::fmt::Write as _;
 
-pub(crate) use address::{NameAddress, Transport, Uri, escape_user, quoted, split_list};
+pub(crate) use address::{NameAddress, Transport, Uri, escape_user, quoted, split_list, split_params};
+pub(crate) use body::BodyFault;
 pub(crate) use frame::{Frame, Framer};
 pub(crate) use parse::{ParseError, parse};
+pub(crate) use via::{COOKIE, Via};
 
 /// A request or a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +24,8 @@ pub(crate) struct Message {
     pub(crate) start: Start,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// What reading found wrong; `check` answers with it.
+    flaw: Option<check::Fault>,
 }
 
 /// The first line.
@@ -53,6 +61,9 @@ pub(crate) enum Method {
 /// What we say in Allow.
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, REGISTER";
+
+/// What we say in Accept.
+pub(crate) const ACCEPT: &str = "application/sdp, multipart/mixed";
 
 impl Method {
     pub(crate) fn read(token: &str) -> Self {
@@ -102,17 +113,19 @@ impl Message {
             start: Start::Request { method, uri, version_known: true },
             headers: Vec::with_capacity(16),
             body: Vec::new(),
+            flaw: None,
         }
     }
 
-    /// A response with the headers that RFC 3261 §8.2.6.2 copies; the caller adds a To tag.
+    /// A response with the headers that RFC 3261 §8.2.6.2 copies, octet for octet; the caller adds a To tag.
     pub(crate) fn response(request: &Self, code: u16, reason: &str) -> Self {
         let mut response = Self {
             start: Start::Response { code, reason: reason.to_owned() },
             headers: Vec::with_capacity(12),
             body: Vec::new(),
+            flaw: None,
         };
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        for name in ["Via", "From", "To", "Call-ID", "CSeq", "Timestamp"] {
             let once = name != "Via";
             for value in request.all(name) {
                 response.push(name, value);
@@ -216,6 +229,16 @@ impl Message {
         self.to().and_then(|to| to.tag())
     }
 
+    /// Gives the To of a response its tag, if it has none, and leaves the rest of it as it came.
+    pub(crate) fn tag_to(&mut self, tag: &str) {
+        if let Some(to) = self.to()
+            && to.tag().is_none()
+            && let Some(value) = self.first("To").map(|to| format!("{to};tag={tag}"))
+        {
+            self.set("To", value);
+        }
+    }
+
     /// CSeq number and method.
     pub(crate) fn cseq(&self) -> Option<(u32, Method)> {
         let mut words = self.first("CSeq")?.split_ascii_whitespace();
@@ -230,21 +253,6 @@ impl Message {
 
     pub(crate) fn contact(&self) -> Option<NameAddress> {
         NameAddress::read(self.list("Contact").next()?)
-    }
-
-    /// The body, if it is SDP. A body without a type is taken for SDP if it begins like one.
-    pub(crate) fn sdp(&self) -> Option<&[u8]> {
-        if self.body.is_empty() {
-            return None;
-        }
-        let sdp = self.first("Content-Type").map_or_else(
-            || self.body.starts_with(b"v=0"),
-            |kind| {
-                let kind = kind.split(';').next().unwrap_or("").trim();
-                kind.eq_ignore_ascii_case("application/sdp")
-            },
-        );
-        sdp.then_some(self.body.as_slice())
     }
 
     pub(crate) fn set_sdp(&mut self, sdp: String) {
@@ -276,62 +284,9 @@ impl Message {
             }
         }
         write!(text, "Content-Length: {}\r\n\r\n", self.body.len()).unwrap_or_default();
-        let mut bytes = text.into_bytes();
+        let mut bytes = octets::give(&text).into_owned();
         bytes.extend_from_slice(&self.body);
         bytes
-    }
-}
-
-/// One hop of a Via header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Via {
-    /// `UDP`, `TCP` and so on.
-    pub(crate) transport: String,
-    pub(crate) host: String,
-    pub(crate) port: Option<u16>,
-    pub(crate) params: Vec<(String, Option<String>)>,
-}
-
-/// What a branch begins with since RFC 3261.
-pub(crate) const COOKIE: &str = "z9hG4bK";
-
-impl Via {
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split(';');
-        let head = parts.next()?;
-        // The slashes may have blanks around them (RFC 3261 §25.1, SLASH).
-        let mut pieces = head.splitn(3, '/');
-        let name = pieces.next()?.trim();
-        let version = pieces.next()?.trim();
-        let rest = pieces.next()?.trim_start();
-        if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-            return None;
-        }
-        let (transport, sent_by) = rest.split_once(|c: char| c.is_ascii_whitespace())?;
-        let (host, port) = address::split_host(sent_by.trim())?;
-        Some(Self {
-            transport: transport.trim().to_ascii_uppercase(),
-            host: host.to_owned(),
-            port,
-            params: address::read_params(parts),
-        })
-    }
-
-    pub(crate) fn param(&self, name: &str) -> Option<&Option<String>> {
-        self.params.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    pub(crate) fn branch(&self) -> Option<&str> {
-        self.param("branch")?.as_deref()
-    }
-
-    pub(crate) fn print(&self) -> String {
-        let mut text = format!("SIP/2.0/{} {}", self.transport, self.host);
-        if let Some(port) = self.port {
-            write!(text, ":{port}").unwrap_or_default();
-        }
-        address::print_params(&mut text, &self.params);
-        text
     }
 }
 
@@ -348,6 +303,9 @@ pub(crate) const fn reason_of(code: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
@@ -362,6 +320,7 @@ pub(crate) const fn reason_of(code: u16) -> &'static str {
         487 => "Request Terminated",
         488 => "Not Acceptable Here",
         491 => "Request Pending",
+        493 => "Undecipherable",
         500 => "Server Internal Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",

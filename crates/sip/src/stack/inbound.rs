@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     digest::{Ask, Verdict},
-    message::{Message, Method, Uri, reason_of},
+    message::{ACCEPT, BodyFault, Message, Method, Uri, octets, reason_of},
     sdp,
     words::{Caller, Ended, Invitation, LegEvent, SipLegId, Source},
 };
@@ -70,7 +70,7 @@ impl Stack {
             to: accepted.to,
             source: accepted.source,
             signalling: hop.remote,
-            sip_call_id: request.call_id().to_owned(),
+            sip_call_id: octets::shown(request.call_id()),
             headers: pick_headers(request, &SHOWN),
             offer: accepted.offer.as_ref().map(|offer| offer.media.clone()),
         };
@@ -88,9 +88,6 @@ impl Stack {
     /// Everything that can be wrong with an INVITE, in the order of RFC 3261 §8.2.
     fn judge(&mut self, request: &Message, hop: Hop) -> Result<Accepted, Turndown> {
         let uri = Uri::read(request.uri()).ok_or((400, Vec::new()))?;
-        if !matches!(uri.scheme.as_str(), "sip" | "sips" | "tel") {
-            return Err((416, Vec::new()));
-        }
         let source = self.identify(request, hop)?;
         if self.arriving.contains_key(&arrival(request)) {
             return Err((482, Vec::new()));
@@ -105,8 +102,11 @@ impl Stack {
         if contact_broken {
             return Err((400, Vec::new()));
         }
+        if !takes_descriptions(request) {
+            return Err((406, Vec::new()));
+        }
         let offer = self.offer_of(request, hop)?;
-        Ok(Accepted { source, to: uri.user.unwrap_or_default(), offer })
+        Ok(Accepted { source, to: octets::shown(&uri.user.unwrap_or_default()), offer })
     }
 
     /// Who they are: a trunk by address, a user by digest, or nobody that we know.
@@ -134,10 +134,13 @@ impl Stack {
 
     /// The offer in a request; none if there is no body.
     pub(super) fn offer_of(&self, request: &Message, hop: Hop) -> Result<Option<sdp::Session>, Turndown> {
-        if request.body.is_empty() {
-            return Ok(None);
-        }
-        let body = request.sdp().ok_or_else(|| (415, vec![("Accept", "application/sdp".to_owned())]))?;
+        let body = match request.description() {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(None),
+            Err(BodyFault::Type) => return Err((415, vec![("Accept", ACCEPT.to_owned())])),
+            Err(BodyFault::Encoding) => return Err((415, vec![("Accept-Encoding", "identity".to_owned())])),
+            Err(BodyFault::Encrypted) => return Err((493, Vec::new())),
+        };
         match sdp::Session::read(body, hop.remote.ip()) {
             Ok(session) => Ok(Some(session)),
             Err(error) => {
@@ -168,11 +171,8 @@ impl Stack {
         let mut response = Message::response(request, 200, reason_of(200));
         let leg = self.transactions.leg(invite);
         let tag = leg.and_then(|id| self.legs.get(&id)).map(|leg| leg.dialog.local_tag.clone());
-        if let (Some(tag), Some(mut to)) = (tag, request.to())
-            && to.tag().is_none()
-        {
-            to.params.push(("tag".to_owned(), Some(tag)));
-            response.set("To", to.print());
+        if let Some(tag) = tag {
+            response.tag_to(&tag);
         }
         self.answer_once(request, hop, &response);
         if let Some(id) = leg
@@ -253,5 +253,18 @@ fn caller(request: &Message) -> Caller {
     let Some(from) = request.sender() else { return Caller::default() };
     let user = from.parsed().and_then(|uri| uri.user).unwrap_or_default();
     let anonymous = user.eq_ignore_ascii_case("anonymous");
-    Caller { user: if anonymous { String::new() } else { user }, display: from.display }
+    Caller {
+        user: if anonymous { String::new() } else { octets::shown(&user) },
+        display: from.display.map(|display| octets::shown(&display)),
+    }
+}
+
+/// Whether our answer, which is a session description, would be welcome (RFC 3261 §20.1).
+fn takes_descriptions(request: &Message) -> bool {
+    let mut ranges = request.list("Accept").peekable();
+    ranges.peek().is_none()
+        || ranges.any(|range| {
+            let range = range.split(';').next().unwrap_or("").trim();
+            ["application/sdp", "application/*", "*/*"].iter().any(|known| range.eq_ignore_ascii_case(known))
+        })
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::Credentials,
-    message::{Message, Method},
+    message::{Message, Method, octets},
     sdp::{self, Origin},
     words::{Ended, HangUp, Headers, LegEvent, SipLegId},
 };
@@ -361,6 +361,6 @@ pub(super) fn pick_headers(message: &Message, names: &[&str]) -> Headers {
                 && (extension || names.iter().any(|known| known.eq_ignore_ascii_case(name)))
         })
         .take(HEADERS_MAX)
-        .cloned()
+        .map(|(name, value)| (name.clone(), octets::shown(value)))
         .collect()
 }

@@ -40,7 +40,7 @@ use self::{admission::Admission, dialog::DialogKey, referral::Transfer, registra
 use crate::{
     config::{SipConfig, SipLimits, SipTimers, Trunk},
     digest::Guard,
-    message::{self, ALLOW, Message, Method, Transport, Via, reason_of},
+    message::{self, ACCEPT, ALLOW, Message, Method, Transport, reason_of},
     policy::DialogPolicy,
     words::{Invitation, LegEvent, SipCounts, SipFailure, SipLegId, UnregisteredWhy},
 };
@@ -223,11 +223,11 @@ impl Stack {
         hop: Hop,
         checked: Result<(), (u16, &'static str)>,
     ) {
-        let Some(via) = request.top_via() else {
-            tracing::debug!("dropped a request without a Via that could be answered");
+        if request.first("Via").is_none() {
+            tracing::debug!("dropped a request without a Via: nobody could tell what an answer is for");
             return;
-        };
-        let hop = mark_via(&mut request, via, hop);
+        }
+        let hop = mark_via(&mut request, hop);
         if let Err((code, reason)) = checked {
             if *method != Method::Ack {
                 let response = self.refusal(&request, (code, reason), &[]);
@@ -289,13 +289,8 @@ impl Stack {
 
     fn refusal(&self, request: &Message, (code, reason): (u16, &str), headers: &[(&str, String)]) -> Message {
         let mut response = Message::response(request, code, reason);
-        if let Some(mut to) = request.to()
-            && to.tag().is_none()
-        {
-            let branch = transaction::server_key(request, &Method::Invite);
-            to.params.push(("tag".to_owned(), Some(self.effects.token_for(&branch))));
-            response.set("To", to.print());
-        }
+        let branch = transaction::server_key(request, &Method::Invite);
+        response.tag_to(&self.effects.token_for(&branch));
         for (name, value) in headers {
             response.push(name, value.as_str());
         }
@@ -408,7 +403,7 @@ impl Stack {
     fn capabilities(&self) -> [(&'static str, String); 4] {
         [
             ("Allow", ALLOW.to_owned()),
-            ("Accept", "application/sdp".to_owned()),
+            ("Accept", ACCEPT.to_owned()),
             ("Accept-Encoding", "identity".to_owned()),
             ("Supported", self.policy.supported().join(", ")),
         ]
@@ -441,26 +436,17 @@ impl Stack {
     }
 }
 
-/// Adds `received` and `rport` to the topmost Via (RFC 3261 §18.2.1, RFC 3581) and finds the way back.
-fn mark_via(request: &mut Message, mut via: Via, hop: Hop) -> Hop {
+/// Marks the topmost Via with where the request came from, and finds the way back: without `rport`, to the port that
+/// the Via names (RFC 3261 §18.2.2, RFC 3581). If nobody can read the Via, back to where the request came from.
+fn mark_via(request: &mut Message, hop: Hop) -> Hop {
+    let way = request.mark_via(hop.remote);
     let mut way_back = hop;
-    let source = hop.remote;
-    let asked = via.params.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("rport"));
-    if let Some((_, port)) = asked {
-        *port = Some(source.port().to_string());
-    } else if hop.transport == Transport::Udp {
-        way_back.remote.set_port(via.port.unwrap_or(5060));
+    if let Some(port) = way.port
+        && hop.transport == Transport::Udp
+        && !way.symmetric
+    {
+        way_back.remote.set_port(port);
     }
-    via.params.retain(|(name, _)| !name.eq_ignore_ascii_case("received"));
-    via.params.push(("received".to_owned(), Some(source.ip().to_canonical().to_string())));
-    let first = request.first("Via").unwrap_or("").to_owned();
-    let rest: Vec<&str> = message::split_list(&first).skip(1).collect();
-    let mut value = via.print();
-    for other in rest {
-        value.push_str(", ");
-        value.push_str(other);
-    }
-    request.set("Via", value);
     way_back
 }
 

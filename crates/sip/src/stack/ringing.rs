@@ -285,12 +285,7 @@ impl Stack {
     /// A response in a dialog: with its tag and the route that the INVITE recorded.
     pub(super) fn tagged(&self, request: &Message, code: u16, tag: &str) -> Message {
         let mut response = Message::response(request, code, reason_of(code));
-        if let Some(mut to) = request.to()
-            && to.tag().is_none()
-        {
-            to.params.push(("tag".to_owned(), Some(tag.to_owned())));
-            response.set("To", to.print());
-        }
+        response.tag_to(tag);
         if (101..300).contains(&code) {
             for route in request.all("Record-Route") {
                 response.push("Record-Route", route);

@@ -222,6 +222,9 @@ fn what_cannot_be_served_is_named() {
     for (change, line) in [
         (("Max-Forwards: 70", "Max-Forwards: 0"), "483 INVITE"),
         (("Max-Forwards", "Require: sec-agree\r\nMax-Forwards"), "420 INVITE"),
+        (("Max-Forwards", "Accept: text/plain\r\nMax-Forwards"), "406 INVITE"),
+        (("application/sdp", "application/pkcs7-mime"), "493 INVITE"),
+        (("application/sdp", "application/sdp\r\nContent-Encoding: gzip"), "415 INVITE"),
         (("INVITE sip:help@192.0.2.1", "INVITE mailto:help@192.0.2.1"), "416 INVITE"),
         (("application/sdp", "text/plain"), "415 INVITE"),
         (("RTP/AVP 8 0", "RTP/AVP 3 3"), "488 INVITE"),
@@ -231,6 +234,38 @@ fn what_cannot_be_served_is_named() {
         assert_eq!(lines(&bench.hear(&ask(change))), [line], "{change:?}");
     }
     bench.nothing_is_left();
+}
+
+#[test]
+fn what_is_not_utf_8_comes_back_as_it_came_and_loses_no_call() {
+    let mut bench = Bench::new();
+    let text = invite("latin", OFFER);
+    let (before, after) = text.split_once("From: ").unwrap();
+    let rest = after.split_once('<').unwrap().1;
+    let mut bytes = before.as_bytes().to_vec();
+    bytes.extend(b"Timestamp: 54.7\r\nFrom: \"J\xfcrgen \xff\"  <");
+    bytes.extend(rest.as_bytes());
+    bench.stack.receive(bench.now, bench.peer, &bytes);
+    let crate::stack::Output::Send { bytes: trying, .. } = bench.stack.poll_output().unwrap() else {
+        panic!("no answer")
+    };
+    let holds = |wanted: &[u8]| trying.windows(wanted.len()).any(|window| window == wanted);
+    assert!(trying.starts_with(b"SIP/2.0 100 Trying\r\n"));
+    assert!(holds(b"From: \"J\xfcrgen \xff\"  <") && holds(b"Timestamp: 54.7\r\n"));
+    let call = bench.call();
+    assert_eq!(call.from.display.as_deref(), Some("Jürgen ÿ"));
+    bench.stack.hang_up(bench.now, call.leg, crate::words::HangUp::default());
+    bench.nothing_is_left();
+}
+
+#[test]
+fn what_can_be_framed_is_answered_even_if_its_via_cannot_be_read() {
+    let mut bench = Bench::new();
+    let text = "OPTIONS sip:a@b SIP/7.0\r\nVia: SIP/7.0/UDP h;branch=z9hG4bKx\r\nCall-ID: 7\r\n\r\n";
+    let sent = bench.hear(text);
+    assert_eq!((sent[0].code(), sent[0].call_id()), (Some(505), "7"));
+    assert_eq!(bench.hear(&text.replace("OPTIONS", "ACK")), []);
+    assert_eq!(bench.hear(&text.replace("Via", "Vai")), []);
 }
 
 #[test]
