@@ -3,10 +3,14 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
-use crate::policy::{DialogPolicy, SESSION_FLOOR};
+use crate::{
+    policy::{DialogPolicy, SESSION_FLOOR},
+    transport::TlsFiles,
+};
 
 /// Everything that [`Sip::bind`](crate::Sip::bind) needs to know.
 #[derive(Clone, Debug)]
@@ -15,6 +19,14 @@ pub struct SipConfig {
     pub udp: Vec<SocketAddr>,
     /// TCP sockets to listen on. Port 0 takes any free port.
     pub tcp: Vec<SocketAddr>,
+    /// TLS sockets to listen on.
+    pub tls: Vec<SocketAddr>,
+    /// WebSocket sockets to listen on (RFC 7118), for browsers behind a proxy that ends TLS.
+    pub ws: Vec<SocketAddr>,
+    /// WebSocket sockets over TLS to listen on.
+    pub wss: Vec<SocketAddr>,
+    /// What TLS is made of, both ways.
+    pub certificates: TlsFiles,
     /// The address that others are told in Via and Contact, if it is not the bound one (NAT, wildcard).
     pub advertised: Option<IpAddr>,
     /// The digest realm; phones show it and hash it into their credentials.
@@ -39,6 +51,10 @@ impl Default for SipConfig {
         Self {
             udp: Vec::new(),
             tcp: Vec::new(),
+            tls: Vec::new(),
+            ws: Vec::new(),
+            wss: Vec::new(),
+            certificates: TlsFiles::default(),
             advertised: None,
             realm: "segue".to_owned(),
             users: Vec::new(),
@@ -172,8 +188,10 @@ pub struct SipLimits {
     pub per_source_per_second: u32,
     /// Dialogs, in and out, with those that are ending.
     pub dialogs_max: usize,
-    /// Open TCP connections; at the limit a new one is closed at once.
+    /// Open connections of every kind; at the limit a new one is closed at once.
     pub connections_max: usize,
+    /// Open connections from one source address; at the limit a new one is closed at once.
+    pub connections_per_source_max: usize,
     /// Bytes of one message; a longer one is answered 513 on UDP and closes a TCP connection.
     pub message_bytes_max: usize,
     /// Registered contacts of one user; at the limit the one that expires first gives way.
@@ -192,6 +210,7 @@ impl Default for SipLimits {
             per_source_per_second: 50,
             dialogs_max: 10_000,
             connections_max: 2_000,
+            connections_per_source_max: 500,
             message_bytes_max: 16 * 1024,
             contacts_per_user_max: 5,
             sources_max: 20_000,
@@ -222,8 +241,12 @@ pub struct SipTimers {
     pub register_expires_max: Duration,
     /// How long a digest nonce is good.
     pub nonce_life: Duration,
-    /// How long a TCP connection may be idle.
+    /// How long a connection may be idle.
     pub connection_idle_max: Duration,
+    /// How long TCP, TLS and WebSocket together may take to set up a connection.
+    pub connection_setup_max: Duration,
+    /// How long a stranger's connection may wait with its first message, and any message take to come whole.
+    pub message_max: Duration,
 }
 
 impl Default for SipTimers {
@@ -239,6 +262,8 @@ impl Default for SipTimers {
             register_expires_max: Duration::from_secs(3_600),
             nonce_life: Duration::from_secs(300),
             connection_idle_max: Duration::from_secs(600),
+            connection_setup_max: Duration::from_secs(5),
+            message_max: Duration::from_secs(30),
         }
     }
 }
@@ -247,17 +272,29 @@ impl Default for SipTimers {
 #[derive(Debug, thiserror::Error)]
 pub enum SipError {
     /// Nothing to listen on.
-    #[error("the configuration names no SIP socket: give at least one address in sip.udp or sip.tcp")]
+    #[error(
+        "the configuration names no SIP socket: give at least one address in sip.udp, tcp, tls, ws or wss"
+    )]
     NoSocket,
     /// A socket cannot be opened.
     #[error("cannot listen on {transport} {address}: {error}")]
     Listen {
-        /// `UDP` or `TCP`.
+        /// `UDP`, `TCP`, `TLS`, `WS` or `WSS`.
         transport: &'static str,
         /// Where.
         address: SocketAddr,
         /// What the system says.
         error: std::io::Error,
+    },
+    /// A certificate, a key or a list of authorities cannot be used.
+    #[error("{key} {}: {error}", path.display())]
+    Certificate {
+        /// Where the configuration names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: String,
     },
     /// A value makes no sense.
     #[error("{what}")]
@@ -301,7 +338,8 @@ impl SipConfig {
                 "sip.timers.register_expires_min must not be more than register_expires_max",
             ),
         ];
-        if self.udp.is_empty() && self.tcp.is_empty() {
+        let sockets = [&self.udp, &self.tcp, &self.tls, &self.ws, &self.wss];
+        if sockets.iter().all(|sockets| sockets.is_empty()) {
             return Err(SipError::NoSocket);
         }
         for (holds, what) in rules {

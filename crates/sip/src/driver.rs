@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{TcpStream, UdpSocket},
     sync::{mpsc, watch},
     task::JoinSet,
     time::Instant,
@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{SipConfig, SipError},
     handles::{Addresses, IncomingCall, NEWS_MAX, Order, Sip, SipEvent, Tether},
+    links::{Connections, Unwritten},
     message::Transport,
-    stack::{Hop, LegNews, Locals, Output, Route, Stack},
-    transport::{self, ARRIVALS_MAX, Arrival, StreamLimits, UNSENT_MAX},
+    stack::{Hop, LegNews, Locals, Output, Route, Stack, is_ours},
+    transport::{self, ARRIVALS_MAX, Arrival, Link, Listener, Secure, StreamLimits, Tls},
     words::{
         AnswerError, DialRequest, Ended, FailureKind, HangUp, LegEvent, Refusal, SipCounts, SipFailure,
         SipLegId, Target,
@@ -43,7 +44,7 @@ impl Sip {
     /// Opens the sockets. The gateway spawns [`SipDriver::run`]; nothing happens before.
     ///
     /// # Errors
-    /// The operator has to mend the configuration or free a port.
+    /// The operator has to mend the configuration, a certificate, or free a port.
     pub async fn bind(
         config: SipConfig,
         stop: CancellationToken,
@@ -51,29 +52,26 @@ impl Sip {
         config.check()?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| SipError::NoRandom)?;
-        let mut udp = Vec::with_capacity(config.udp.len());
-        let mut listeners = Vec::with_capacity(config.tcp.len());
-        let mut locals = Locals::default();
-        for &address in &config.udp {
-            let failed = |error| SipError::Listen { transport: "UDP", address, error };
-            let socket = UdpSocket::bind(address).await.map_err(failed)?;
-            locals.udp.push(told(&config, socket.local_addr().map_err(failed)?));
-            udp.push(Arc::new(socket));
-        }
-        for &address in &config.tcp {
-            let failed = |error| SipError::Listen { transport: "TCP", address, error };
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
-            locals.tcp.push(told(&config, listener.local_addr().map_err(failed)?));
-            listeners.push(listener);
-        }
+        let listens = !config.tls.is_empty() || !config.wss.is_empty();
+        let tls = Tls::read(&config.certificates, listens).await?;
+        let (locals, udp, listeners) = open_sockets(&config)?;
         let (orders, order_receiver) = mpsc::channel(ORDERS_MAX);
         let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
         let (counts, count_receiver) = watch::channel(SipCounts::default());
-        let addresses = Arc::new(Addresses { udp: locals.udp.clone(), tcp: locals.tcp.clone() });
+        let addresses = Arc::new(Addresses {
+            udp: locals.udp.clone(),
+            tcp: locals.tcp.clone(),
+            tls: locals.tls.clone(),
+            ws: locals.ws.clone(),
+            wss: locals.wss.clone(),
+        });
         let (arrival_sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let limits = &config.limits;
         let driver = SipDriver {
             stack: Stack::new(&config, locals, seed),
+            links: Links::new(limits.connections_max, limits.connections_per_source_max),
             config,
+            tls,
             udp,
             listeners,
             orders: order_receiver,
@@ -83,11 +81,39 @@ impl Sip {
             counts,
             arrivals,
             arrival_sender,
-            links: Links::default(),
             stop,
         };
         Ok((Self { orders, counts: count_receiver, addresses }, driver, event_receiver))
     }
+}
+
+type Sockets = (Locals, Vec<Arc<UdpSocket>>, Vec<Listener>);
+
+/// Opens every socket that the configuration names.
+fn open_sockets(config: &SipConfig) -> Result<Sockets, SipError> {
+    let mut locals = Locals::default();
+    let mut udp = Vec::with_capacity(config.udp.len());
+    let mut listeners = Vec::new();
+    for &address in &config.udp {
+        let failed = |error| SipError::Listen { transport: "UDP", address, error };
+        let socket = transport::listen_udp(address).map_err(failed)?;
+        locals.udp.push(told(config, socket.local_addr().map_err(failed)?));
+        udp.push(Arc::new(socket));
+    }
+    for (transport, addresses, told_as) in [
+        (Transport::Tcp, &config.tcp, &mut locals.tcp),
+        (Transport::Tls, &config.tls, &mut locals.tls),
+        (Transport::Ws, &config.ws, &mut locals.ws),
+        (Transport::Wss, &config.wss, &mut locals.wss),
+    ] {
+        for (place, &address) in addresses.iter().enumerate() {
+            let failed = |error| SipError::Listen { transport: transport.name(), address, error };
+            let socket = transport::listen_tcp(address).map_err(failed)?;
+            told_as.push(told(config, socket.local_addr().map_err(failed)?));
+            listeners.push(Listener { socket, transport, place });
+        }
+    }
+    Ok((locals, udp, listeners))
 }
 
 /// The address that others are told for a bound one.
@@ -117,7 +143,8 @@ pub struct SipDriver {
     stack: Stack,
     config: SipConfig,
     udp: Vec<Arc<UdpSocket>>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
+    tls: Tls,
     orders: mpsc::Receiver<Order>,
     /// For the handles that are given out with incoming calls.
     order_sender: mpsc::WeakSender<Order>,
@@ -132,15 +159,25 @@ pub struct SipDriver {
 }
 
 /// The driver's tables.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Links {
     /// Who wants to hear of which leg.
     owners: BTreeMap<SipLegId, mpsc::Sender<LegNews>>,
-    /// Open connections, and those that are being made.
-    connections: BTreeMap<Hop, mpsc::Sender<Vec<u8>>>,
+    connections: Connections,
     /// Calls whose host name is being looked up.
     lookups: BTreeMap<SipLegId, DialRequest>,
     tasks: JoinSet<()>,
+}
+
+impl Links {
+    fn new(connections_max: usize, per_source_max: usize) -> Self {
+        Self {
+            owners: BTreeMap::new(),
+            connections: Connections::new(connections_max, per_source_max),
+            lookups: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
 }
 
 impl SipDriver {
@@ -154,8 +191,8 @@ impl SipDriver {
                 self.arrival_sender.clone(),
             ));
         }
-        for (place, listener) in std::mem::take(&mut self.listeners).into_iter().enumerate() {
-            self.links.tasks.spawn(transport::accept_tcp(listener, place, self.arrival_sender.clone()));
+        for listener in std::mem::take(&mut self.listeners) {
+            self.links.tasks.spawn(listener.run(self.arrival_sender.clone()));
         }
         let stop = self.stop.clone();
         let mut sweep = tokio::time::interval(SWEEP);
@@ -235,9 +272,10 @@ impl SipDriver {
         match arrival {
             Arrival::Message { hop, bytes } => self.stack.receive(now, hop, &bytes),
             Arrival::Accepted { hop, stream } => self.accept(hop, stream),
-            Arrival::Closed { hop } => {
-                self.links.connections.remove(&hop);
-                self.stack.flow_lost(now, hop);
+            Arrival::Closed { hop, number } => {
+                if self.links.connections.closed(hop, number) {
+                    self.stack.flow_lost(now, hop);
+                }
             }
             Arrival::LookedUp { leg, found } => {
                 if let Some(request) = self.links.lookups.remove(&leg) {
@@ -251,23 +289,25 @@ impl SipDriver {
         }
     }
 
-    fn stream_limits(&self) -> StreamLimits {
-        StreamLimits {
+    fn link(&self, hop: Hop, (number, unsent): (u64, mpsc::Receiver<Vec<u8>>)) -> Link {
+        let limits = StreamLimits {
             message_bytes_max: self.config.limits.message_bytes_max,
             idle_max: self.config.timers.connection_idle_max,
-        }
+            setup_max: self.config.timers.connection_setup_max,
+            message_max: self.config.timers.message_max,
+        };
+        Link { hop, number, unsent, arrivals: self.arrival_sender.clone(), limits }
     }
 
     fn accept(&mut self, hop: Hop, stream: TcpStream) {
-        if self.links.connections.len() >= self.config.limits.connections_max {
-            tracing::warn!(remote = %hop.remote, "closed a new connection: the limit is reached");
-            return;
+        let tls = if hop.transport.is_secure() { self.tls.acceptor.clone() } else { None };
+        match self.links.connections.open(hop) {
+            Some(opened) => {
+                let link = self.link(hop, opened);
+                self.links.tasks.spawn(transport::accept(link, stream, tls));
+            }
+            None => tracing::warn!(remote = %hop.remote, "closed a new connection: a limit is reached"),
         }
-        let (unsent, queue) = mpsc::channel(UNSENT_MAX);
-        self.links.connections.insert(hop, unsent);
-        let ends = (queue, self.arrival_sender.clone());
-        let limits = self.stream_limits();
-        self.links.tasks.spawn(transport::serve_tcp(hop, stream, ends, limits));
     }
 
     fn order(&mut self, now: Duration, order: Order) {
@@ -320,6 +360,10 @@ impl SipDriver {
                 self.stack.hang_up(now, leg, *how);
             }
             Order::Dropped(leg) => self.abandon(now, leg),
+            Order::Certificates(tls) => {
+                tracing::info!("TLS uses the certificates that were read again");
+                self.tls = *tls;
+            }
         }
     }
 
@@ -460,26 +504,32 @@ impl SipDriver {
                     tracing::debug!(remote = %hop.remote, %error, "a datagram could not be sent");
                 }
             }
-            Transport::Tcp => self.send_tcp(now, hop, bytes),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                self.write(now, hop, bytes);
+            }
         }
     }
 
-    fn send_tcp(&mut self, now: Duration, hop: Hop, bytes: Vec<u8>) {
-        if !self.links.connections.contains_key(&hop) {
-            if self.links.connections.len() >= self.config.limits.connections_max {
-                tracing::warn!(remote = %hop.remote, "made no new connection: the limit is reached");
-                self.stack.flow_lost(now, hop);
-                return;
+    /// Writes to a connection, which is made first if it can be made from here.
+    fn write(&mut self, now: Duration, hop: Hop, bytes: Vec<u8>) {
+        let mut written = self.links.connections.write(hop, bytes.clone());
+        // A browser cannot be called back: when its WebSocket is gone, so is the way to it (RFC 7118 §5).
+        if written == Err(Unwritten::Missing) && (is_ours(hop) || !hop.transport.is_web()) {
+            match self.links.connections.open(hop) {
+                Some(opened) => {
+                    let connector = self.tls.connector.clone();
+                    let peer = Secure { name: self.stack.peer_name(hop), connector };
+                    let link = self.link(hop, opened);
+                    self.links.tasks.spawn(transport::connect(link, peer));
+                    written = self.links.connections.write(hop, bytes);
+                }
+                None => {
+                    tracing::warn!(remote = %hop.remote, "made no new connection: a limit is reached");
+                }
             }
-            let (unsent, queue) = mpsc::channel(UNSENT_MAX);
-            self.links.connections.insert(hop, unsent);
-            let limits = self.stream_limits();
-            self.links.tasks.spawn(transport::connect_tcp(hop, queue, self.arrival_sender.clone(), limits));
         }
-        let failed = self.links.connections.get(&hop).is_some_and(|unsent| unsent.try_send(bytes).is_err());
-        if failed {
-            tracing::debug!(remote = %hop.remote, "closed a connection that does not take what we send");
-            self.links.connections.remove(&hop);
+        if let Err(why) = written {
+            tracing::debug!(remote = %hop.remote, ?why, "a message could not be written to a connection");
             self.stack.flow_lost(now, hop);
         }
     }

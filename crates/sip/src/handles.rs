@@ -7,7 +7,9 @@ use segue_media::MediaDescription;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    config::SipError,
     stack::LegNews,
+    transport::{Tls, TlsFiles},
     words::{
         AnswerError, DialRequest, Ended, FailureKind, HangUp, Invitation, LegEvent, Referral, Refusal,
         SipCounts, SipFailure, SipLegId, UnregisteredWhy,
@@ -27,6 +29,7 @@ pub(crate) enum Order {
     Dial { request: Box<DialRequest>, news: mpsc::Sender<LegNews>, reply: oneshot::Sender<SipLegId> },
     HangUp(SipLegId, Box<HangUp>),
     Dropped(SipLegId),
+    Certificates(Box<Tls>),
 }
 
 /// Remote side, if it is known already, and ours.
@@ -77,6 +80,12 @@ pub struct Addresses {
     pub udp: Vec<std::net::SocketAddr>,
     /// TCP sockets, as others are told them.
     pub tcp: Vec<std::net::SocketAddr>,
+    /// TLS sockets, as others are told them.
+    pub tls: Vec<std::net::SocketAddr>,
+    /// WebSocket sockets, as others are told them.
+    pub ws: Vec<std::net::SocketAddr>,
+    /// WebSocket sockets over TLS, as others are told them.
+    pub wss: Vec<std::net::SocketAddr>,
 }
 
 impl Sip {
@@ -91,6 +100,19 @@ impl Sip {
         };
         let tether = leg.map(|leg| Tether { leg, orders: self.orders.clone(), over: false });
         Dialing { tether, news: Some(news) }
+    }
+
+    /// Reads the certificates again and uses them for every connection from now on; those that are up go on.
+    ///
+    /// # Errors
+    /// A file cannot be used. Then everything stays as it was.
+    pub async fn reload_certificates(&self, files: &TlsFiles) -> Result<(), SipError> {
+        let listens = !self.addresses.tls.is_empty() || !self.addresses.wss.is_empty();
+        let tls = Tls::read(files, listens).await?;
+        if self.orders.send(Order::Certificates(Box::new(tls))).await.is_err() {
+            tracing::debug!("certificates came after the SIP part had ended");
+        }
+        Ok(())
     }
 
     /// What exists right now.

@@ -1,4 +1,5 @@
-//! SIP legs for the gateway: a user agent and registrar over UDP and TCP (RFC 3261 with 3264, 3311, 3515, 3581, 6026, 7616).
+//! SIP legs for the gateway: a user agent and registrar over UDP, TCP, TLS and WebSocket
+//! (RFC 3261 with 3263, 3264, 3311, 3515, 3581, 6026, 7118, 7616).
 //!
 //! [`Sip::bind`] opens the sockets and gives three things: the [`Sip`] to dial with, the [`SipDriver`] to spawn, and
 //! the events at the door. A call in comes as [`IncomingCall`], a call out as [`Dialing`]; both become a [`Leg`].
@@ -13,6 +14,7 @@ mod config;
 mod digest;
 mod driver;
 mod handles;
+mod links;
 mod message;
 mod policy;
 mod sdp;
@@ -27,6 +29,7 @@ pub use config::{
 pub use driver::SipDriver;
 pub use handles::{Addresses, Answer, DialEvent, Dialing, IncomingCall, Leg, LegControl, Sip, SipEvent};
 pub use policy::{DialogPolicy, ReliableProvisionals};
+pub use transport::TlsFiles;
 pub use words::{
     AnswerError, Caller, DialOptions, DialRequest, Ended, FailureKind, HangUp, Headers, Invitation, LegEvent,
     Referral, Refusal, Replaces, SipCounts, SipFailure, SipLegId, Source, Target, UnregisteredWhy,

@@ -5,24 +5,10 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use super::Transport;
+
 /// Parameters after semicolons; names as they came, values with their quotes.
 pub(crate) type Params = Vec<(String, Option<String>)>;
-
-/// How messages travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Transport {
-    Udp,
-    Tcp,
-}
-
-impl Transport {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-        }
-    }
-}
 
 /// A `sip:`, `sips:` or `tel:` URI, taken apart as far as we use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,19 +66,22 @@ impl Uri {
 
     /// Where it leads, if the host is an address.
     pub(crate) fn socket_address(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(self.ip()?, self.port.unwrap_or(5060)))
+        let port = self.port.unwrap_or_else(|| self.transport().unwrap_or(Transport::Udp).default_port());
+        Some(SocketAddr::new(self.ip()?, port))
     }
 
+    /// The transport that it names, by its scheme or its parameter.
     pub(crate) fn transport(&self) -> Option<Transport> {
-        match self.param("transport")?.as_deref()?.to_ascii_lowercase().as_str() {
-            "udp" => Some(Transport::Udp),
-            "tcp" => Some(Transport::Tcp),
-            _ => None,
-        }
+        Transport::of_uri(self.param("transport").and_then(|value| value.as_deref()), self.is_secure())
+    }
+
+    /// `sips:`: TLS on the way to it.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.scheme == "sips"
     }
 
     pub(crate) fn is_sip(&self) -> bool {
-        self.scheme == "sip"
+        self.scheme == "sip" || self.scheme == "sips"
     }
 
     pub(crate) fn is_sip_or_sips(&self) -> bool {

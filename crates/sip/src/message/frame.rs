@@ -36,6 +36,11 @@ impl Framer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Whether a message has begun that is not whole yet.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.bytes.iter().any(|&byte| byte != b'\r' && byte != b'\n')
+    }
+
     /// The next message, if it is whole.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         if self.bytes.starts_with(b"\r\n\r\n") {

@@ -8,14 +8,16 @@ mod check;
 mod frame;
 pub(crate) mod octets;
 mod parse;
+mod transport;
 mod via;
 
 use std::fmt::Write as _;
 
-pub(crate) use address::{NameAddress, Transport, Uri, escape_user, quoted, split_list, split_params};
+pub(crate) use address::{NameAddress, Uri, escape_user, quoted, split_list, split_params};
 pub(crate) use body::BodyFault;
 pub(crate) use frame::{Frame, Framer};
 pub(crate) use parse::{ParseError, parse};
+pub(crate) use transport::Transport;
 pub(crate) use via::{COOKIE, Via};
 
 /// A request or a response.

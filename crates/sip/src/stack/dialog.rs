@@ -161,19 +161,20 @@ impl Dialog {
     }
 
     /// Where the next request goes: to the first route or the target if that is an address that can be reached
-    /// from here, else back to where they sent from. A TCP connection is kept.
+    /// from here, else back to where they sent from. A connection is kept.
     pub(crate) fn hop(&self) -> Hop {
         let Some(uri) = self.next_uri() else { return self.flow };
         let Some(address) = uri.socket_address() else { return self.flow };
         match (self.flow.transport, uri.transport()) {
-            (Transport::Tcp, _) => self.flow,
-            (Transport::Udp, Some(Transport::Tcp)) => {
-                Hop { transport: Transport::Tcp, socket: 0, remote: address }
+            (Transport::Udp, Some(transport @ (Transport::Tcp | Transport::Tls))) => {
+                Hop { transport, socket: 0, remote: address }
             }
             (Transport::Udp, _) if can_reach(address, self.flow.remote) => {
                 Hop { remote: address, ..self.flow }
             }
-            (Transport::Udp, _) => self.flow,
+            (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _) => {
+                self.flow
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod extensions;
 mod forks;
 mod inbound;
 mod leg;
+mod locals;
 mod outbound;
 mod redirect;
 mod referral;
@@ -31,6 +32,7 @@ use std::{
 pub(crate) use effects::Hop;
 use effects::{Alarm, Effects};
 use leg::{Leg, Stage};
+pub(crate) use locals::{Locals, is_ours};
 use outbound::Dial;
 pub(crate) use outbound::{Contact, Route};
 use segue_media::MediaDescription;
@@ -82,29 +84,6 @@ pub(crate) enum LegNews {
     Event(LegEvent),
 }
 
-/// The addresses that we listen on, as others are told them, by transport and place.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Locals {
-    pub(crate) udp: Vec<SocketAddr>,
-    pub(crate) tcp: Vec<SocketAddr>,
-}
-
-impl Locals {
-    fn of(&self, hop: Hop) -> SocketAddr {
-        let fallback = || self.tcp.first().or(self.udp.first()).copied();
-        match hop.transport {
-            Transport::Udp => self.udp.get(hop.socket).copied().or_else(fallback),
-            Transport::Tcp => self.tcp.get(hop.socket).copied().or_else(fallback),
-        }
-        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060)))
-    }
-
-    /// Whether an address is one of ours.
-    fn are(&self, ip: IpAddr) -> bool {
-        self.udp.iter().chain(&self.tcp).any(|local| local.ip() == ip)
-    }
-}
-
 /// The whole user agent.
 #[derive(Debug)]
 pub(crate) struct Stack {
@@ -113,6 +92,7 @@ pub(crate) struct Stack {
     policy: DialogPolicy,
     realm: String,
     locals: Locals,
+    names: locals::Names,
     trunks: Vec<Trunk>,
     effects: Effects,
     transactions: Transactions,
@@ -144,6 +124,7 @@ impl Stack {
             policy: config.dialogs.clone(),
             realm: config.realm.clone(),
             locals,
+            names: locals::Names::default(),
             trunks: config.trunks.clone(),
             effects: Effects::new(seed),
             transactions: Transactions::new(&config.timers),
@@ -384,21 +365,6 @@ impl Stack {
         }
     }
 
-    /// The Via that a new request of ours begins with.
-    fn new_via(&mut self, hop: Hop) -> String {
-        let local = self.locals.of(hop);
-        let token = self.effects.token();
-        format!("SIP/2.0/{} {local};rport;branch={}{token}", hop.transport.name(), message::COOKIE)
-    }
-
-    fn contact(&self, leg: SipLegId, hop: Hop) -> String {
-        let local = self.locals.of(hop);
-        match hop.transport {
-            Transport::Udp => format!("<sip:leg{leg}@{local}>"),
-            Transport::Tcp => format!("<sip:leg{leg}@{local};transport=tcp>"),
-        }
-    }
-
     /// What we say of ourselves in an answer to OPTIONS.
     fn capabilities(&self) -> [(&'static str, String); 4] {
         [
@@ -407,23 +373,6 @@ impl Stack {
             ("Accept-Encoding", "identity".to_owned()),
             ("Supported", self.policy.supported().join(", ")),
         ]
-    }
-
-    /// A local socket for a destination: of its family, and on the loopback if it is.
-    fn hop_to(&self, transport: Transport, remote: SocketAddr) -> Option<Hop> {
-        let sockets = match transport {
-            Transport::Udp => &self.locals.udp,
-            // A connection needs no listener.
-            Transport::Tcp => return Some(Hop { transport, socket: 0, remote }),
-        };
-        let fits = |near: bool| {
-            sockets.iter().position(|local| {
-                local.is_ipv4() == remote.is_ipv4()
-                    && (!near || local.ip().is_loopback() == remote.ip().is_loopback())
-            })
-        };
-        let socket = fits(true).or_else(|| fits(false))?;
-        Some(Hop { transport, socket, remote })
     }
 
     /// What we answer challenges with that come from one of a trunk's addresses.

@@ -130,7 +130,7 @@ impl Dial {
 
 impl Stack {
     /// Finds where a target is.
-    pub(crate) fn route(&self, target: &Target) -> Route {
+    pub(crate) fn route(&mut self, target: &Target) -> Route {
         match target {
             Target::User(user) => {
                 let contacts = self.registrar.contacts(user, self.effects.now);
@@ -146,17 +146,21 @@ impl Stack {
                 };
                 match uri.socket_address() {
                     Some(_) => self.resolved(text, uri.ip()),
-                    None => Route::Lookup { host: uri.host.clone(), port: uri.port.unwrap_or(5060) },
+                    None => {
+                        let port = uri.transport().unwrap_or(Transport::Udp).default_port();
+                        Route::Lookup { host: uri.host.clone(), port: uri.port.unwrap_or(port) }
+                    }
                 }
             }
         }
     }
 
     /// The place of a URI whose host has this address.
-    pub(crate) fn resolved(&self, text: &str, ip: Option<std::net::IpAddr>) -> Route {
+    pub(crate) fn resolved(&mut self, text: &str, ip: Option<std::net::IpAddr>) -> Route {
         let wanted = Uri::read(text).zip(ip).and_then(|(uri, ip)| {
             let transport = uri.transport().unwrap_or(Transport::Udp);
-            self.hop_to(transport, (ip, uri.port.unwrap_or(5060)).into())
+            let port = uri.port.unwrap_or(transport.default_port());
+            self.hop_to(transport, (ip, port).into(), &uri.host)
         });
         match wanted {
             Some(hop) => {

@@ -78,6 +78,7 @@ impl Bench {
         let locals = Locals {
             udp: vec!["192.0.2.1:5060".parse().unwrap()],
             tcp: vec!["192.0.2.1:5060".parse().unwrap()],
+            ..Locals::default()
         };
         Self {
             stack: Stack::new(config, locals, [3; 32]),

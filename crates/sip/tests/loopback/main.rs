@@ -5,4 +5,6 @@ mod calls;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod secure;
+#[cfg(test)]
 mod sipp;

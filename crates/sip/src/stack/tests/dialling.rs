@@ -6,7 +6,7 @@ use super::{Bench, OFFER, answer, dial_request, first_line, lines, request};
 use crate::{
     config::{Credentials, Secret, SipConfig, SipLimits},
     message::Message,
-    stack::{LegNews, Route},
+    stack::{Hop, LegNews, Route},
     words::{Ended, FailureKind, HangUp, LegEvent, SipFailure, Target},
 };
 
@@ -256,7 +256,7 @@ fn the_far_side_cannot_write_our_headers() {
 
 #[test]
 fn where_nobody_can_be_is_said_at_once() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     for nowhere in ["tel:123", "http://x", "", "sip:"] {
         assert!(matches!(bench.stack.route(&Target::Uri(nowhere.into())), Route::Nowhere(_)), "{nowhere}");
     }
@@ -282,8 +282,11 @@ fn a_broken_way_fails_the_call_at_once() {
     let mut bench = Bench::new();
     let (_, invite) = bench.dial("sip:bot@198.51.100.1;transport=tcp");
     assert!(invite.first("Via").unwrap().starts_with("SIP/2.0/TCP"));
-    let hop =
-        bench.stack.hop_to(crate::message::Transport::Tcp, "198.51.100.1:5060".parse().unwrap()).unwrap();
+    let hop = Hop {
+        transport: crate::message::Transport::Tcp,
+        socket: 0,
+        remote: "198.51.100.1:5060".parse().unwrap(),
+    };
     bench.stack.flow_lost(bench.now, hop);
     assert_eq!(failure(&mut bench).kind, FailureKind::Unreachable);
     bench.nothing_is_left();

@@ -67,7 +67,7 @@ impl World {
         };
         let config = SipConfig { trunks: vec![all], ..config() };
         let end = |end: usize| {
-            let locals = Locals { udp: vec![address(end)], tcp: Vec::new() };
+            let locals = Locals { udp: vec![address(end)], ..Locals::default() };
             Stack::new(&config, locals, [u8::try_from(end).unwrap() + 1; 32])
         };
         Self {
