@@ -84,8 +84,12 @@ impl Gateway {
         part_tasks.spawn(writer.run());
         upkeep::mark_lost(&store, clock).await?;
         part_tasks.spawn(upkeep::forget_old(store.clone(), clock, settings.store.keep_days));
-        let media = MediaPlane::start(&settings.media, &segue_media::EngineConfig::default(), clock)
-            .context("the media threads cannot start")?;
+        let engine = segue_media::EngineConfig {
+            forward: settings.media.forward,
+            ..segue_media::EngineConfig::default()
+        };
+        let media =
+            MediaPlane::start(&settings.media, &engine, clock).context("the media threads cannot start")?;
         let flite: Arc<dyn segue_speech::Synthesizer> = Arc::new(Flite);
         let (voice, voice_thread) =
             Voice::start(flite, &settings.synthesis).context("the voice cannot start")?;

@@ -7,11 +7,14 @@
 //!  Leg    ──► its voice     ┘   (filler)   (no click)
 //!  keys   ──► in place of audio, RFC 4733 ────────────────┘
 //! ```
+//! A voice in the ear's own codec and packet time does not wait for the tick: its packets are forwarded as they
+//! come (`forward.rs`), and the tick makes frames only where they fail to.
 
 use crate::{
     command::{EarMeasure, PlayId, Sound, Source},
+    forward::{Forward, Place, Way, after},
     g711::{FRAME, Frame, Law},
-    keys::KeySender,
+    keys::{Event, KeySender},
     music::Music,
     noise::Noise,
     random::Random,
@@ -26,6 +29,9 @@ pub(crate) struct Ear {
     payload_type: u8,
     telephone_event: Option<u8>,
     wants_sound: bool,
+    /// Whether voices may be forwarded to it: allowed, and it takes packets of 20 ms.
+    forwards: Forwards,
+    forward: Option<Forward>,
     timeline: Timeline,
     source: Source,
     prompt: Option<Prompt>,
@@ -49,6 +55,13 @@ pub(crate) struct Done {
     pub(crate) filled: bool,
 }
 
+/// Whether an ear takes packets as they come.
+#[derive(Clone, Copy, Debug)]
+struct Forwards {
+    allowed: bool,
+    packet_time: bool,
+}
+
 /// A packet, ready to be sent.
 pub(crate) struct Made<'a> {
     pub(crate) header: [u8; 12],
@@ -58,6 +71,7 @@ pub(crate) struct Made<'a> {
 pub(crate) enum Payload<'a> {
     Sound(&'a Frame),
     Key([u8; 4]),
+    Forwarded(&'a [u8]),
 }
 
 impl Payload<'_> {
@@ -65,6 +79,7 @@ impl Payload<'_> {
         match self {
             Payload::Sound(frame) => frame.as_slice(),
             Payload::Key(event) => event.as_slice(),
+            Payload::Forwarded(bytes) => bytes,
         }
     }
 }
@@ -72,8 +87,12 @@ impl Payload<'_> {
 /// The RTP side of it.
 pub(crate) struct Timeline {
     pub(crate) ssrc: u32,
+    /// Of the next packet.
     pub(crate) sequence: u16,
+    /// Of the next tick's frame.
     pub(crate) timestamp: u32,
+    /// One past the newest sample that was sent.
+    pub(crate) end: u32,
     pub(crate) packets: u64,
     pub(crate) octets: u64,
     /// The next packet of audio begins a talk spurt.
@@ -83,16 +102,13 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// Starts where nobody can guess (RFC 3550 §5.1), within what the seed is worth.
     pub(crate) const fn start(random: &mut Random) -> Self {
-        Self {
-            ssrc: random.word(),
-            sequence: random.half(),
-            timestamp: random.word(),
-            packets: 0,
-            octets: 0,
-            marker: true,
-        }
+        let (ssrc, sequence, timestamp) = (random.word(), random.half(), random.word());
+        Self { ssrc, sequence, timestamp, end: timestamp, packets: 0, octets: 0, marker: true }
     }
 }
+
+/// The packet time that is forwarded.
+const PACKET_MS: u32 = 20;
 
 struct Prompt {
     play: PlayId,
@@ -101,7 +117,7 @@ struct Prompt {
 }
 
 impl Ear {
-    pub(crate) fn new(codec: Codec, watchdog: Watchdog, random: &mut Random) -> Self {
+    pub(crate) fn new(codec: Codec, forwards: bool, watchdog: Watchdog, random: &mut Random) -> Self {
         let payload_type = codec.payload_type();
         let codec = codec.law().unwrap_or(Law::Pcmu);
         Self {
@@ -109,6 +125,8 @@ impl Ear {
             payload_type,
             telephone_event: None,
             wants_sound: true,
+            forwards: Forwards { allowed: forwards, packet_time: true },
+            forward: None,
             timeline: Timeline::start(random),
             source: Source::Quiet,
             prompt: None,
@@ -130,6 +148,7 @@ impl Ear {
             (self.codec, self.payload_type) = (law, payload_type);
         }
         self.telephone_event = description.telephone_event;
+        self.forwards.packet_time = description.ptime_ms == PACKET_MS;
         let wants_sound = match description.direction {
             Direction::SendRecv | Direction::RecvOnly => !description.rtp.ip().is_unspecified(),
             Direction::SendOnly | Direction::Inactive => false,
@@ -161,6 +180,7 @@ impl Ear {
     pub(crate) fn wire(&mut self, source: Source) {
         if source != self.source {
             self.source = source;
+            self.release();
             if self.prompt.is_none() {
                 self.blend.change();
             }
@@ -207,8 +227,133 @@ impl Ear {
     pub(crate) fn skip(&mut self, frames: u32) {
         self.timeline.timestamp = self.timeline.timestamp.wrapping_add(frames.wrapping_mul(FRAME as u32));
         self.timeline.marker = true;
-        self.watchdog.skipped(frames);
-        self.meter.silent(frames);
+        // What is forwarded is measured by its timestamps, when it goes on or fails to.
+        if self.forward.is_none() {
+            self.watchdog.skipped(frames);
+            self.meter.silent(frames);
+        }
+    }
+
+    /// Whether the packets of a voice that speaks this codec can go to this ear as they come.
+    pub(crate) fn is_like(&self, codec: Law) -> bool {
+        self.forwards.allowed && self.forwards.packet_time && codec == self.codec
+    }
+
+    /// Takes a packet of 20 ms from the voice that this ear listens to; gives what is to be sent at once.
+    pub(crate) fn forward<'a>(&'a mut self, heard: &Header, payload: &'a Frame) -> Option<Made<'a>> {
+        let silent = is_silent(self.codec, payload);
+        if !self.is_free() || (silent && self.watchdog.is_out_of_patience()) {
+            self.release();
+            return None;
+        }
+        let place = self.place(heard)?;
+        if !place.overtaken {
+            self.passed(after(place.timestamp, self.timeline.end));
+            self.timeline.end = place.timestamp.wrapping_add(FRAME as u32);
+            if self.watchdog.judge(silent) == Order::Resume {
+                self.blend.change();
+            }
+            self.meter.sent(silent);
+        }
+        let marker = (heard.marker || self.timeline.marker) && !place.overtaken;
+        self.timeline.marker &= place.overtaken;
+        let header = self.number(place, marker, self.payload_type, FRAME);
+        if place.overtaken || !self.blend.is_due() {
+            if !place.overtaken {
+                self.blend.note(self.codec, payload);
+            }
+            return Some(Made { header, payload: Payload::Forwarded(payload) });
+        }
+        self.frame = *payload;
+        self.blend.apply(self.codec, &mut self.frame);
+        Some(Made { header, payload: Payload::Sound(&self.frame) })
+    }
+
+    /// Takes a packet of a telephone event from that voice; gives what is to be sent at once, if the voice is
+    /// being forwarded and this far side speaks events.
+    pub(crate) fn forward_event<'a>(&mut self, heard: &Header, payload: &'a [u8]) -> Option<Made<'a>> {
+        let (event, telephone_event) = (Event::read(payload)?, self.telephone_event?);
+        let free = self.is_free();
+        let forward = self.forward.as_mut().filter(|_| free)?;
+        let place = forward.event(heard, event.duration, event.end)?;
+        let end = place.timestamp.wrapping_add(u32::from(event.duration));
+        // The event is known as far as it lasts; the ear's time goes on no further than the next tick's frame.
+        let beyond = after(end, self.timeline.end).min(self.timeline.gap() + FRAME as i32);
+        if beyond > 0 {
+            self.timeline.end = self.timeline.end.wrapping_add_signed(beyond);
+            self.passed(beyond - FRAME as i32);
+            self.meter.key();
+            self.watchdog.skipped(1);
+        }
+        let header = self.number(place, heard.marker, telephone_event, payload.len());
+        Some(Made { header, payload: Payload::Forwarded(payload) })
+    }
+
+    /// The voice goes on in a way that cannot be forwarded, or pauses: the next tick makes a frame.
+    pub(crate) fn release(&mut self) {
+        let Some(forward) = self.forward.take() else { return };
+        self.blend.change();
+        let gap = self.timeline.gap();
+        if gap > 0 && forward.is_flowing() {
+            self.timeline.timestamp = self.timeline.end;
+        } else {
+            self.timeline.marker |= gap >= FRAME as i32;
+            self.passed(gap);
+        }
+    }
+
+    /// Whether this tick's time was sent on arrival, or may still be.
+    pub(crate) fn is_covered(&mut self) -> bool {
+        if let Some(forward) = &mut self.forward {
+            let waits = forward.wait();
+            if waits && self.is_free() && !self.watchdog.is_out_of_patience() {
+                return true;
+            }
+            self.release();
+        }
+        self.timeline.gap() < 0
+    }
+
+    fn is_free(&self) -> bool {
+        self.prompt.is_none() && self.wants_sound && !self.keys.is_busy()
+    }
+
+    /// Where a packet goes that continues what was forwarded, or begins forwarding.
+    fn place(&mut self, heard: &Header) -> Option<Place> {
+        if let Some(forward) = &mut self.forward {
+            match forward.audio(&mut self.timeline, heard) {
+                Way::Send(place) => return Some(place),
+                Way::Drop => return None,
+                Way::Elsewhere => self.release(),
+            }
+        }
+        self.timeline.marker |= self.timeline.gap() >= FRAME as i32;
+        let mut forward = Forward::begin(&self.timeline, heard)?;
+        let way = forward.audio(&mut self.timeline, heard);
+        self.forward = Some(forward);
+        match way {
+            Way::Send(place) => Some(place),
+            Way::Drop | Way::Elsewhere => None,
+        }
+    }
+
+    /// So many samples of the timeline went by in which nothing was sent.
+    fn passed(&mut self, samples: i32) {
+        if let Ok(frames @ 1..) = u32::try_from(samples / FRAME as i32) {
+            self.meter.silent(frames);
+            self.watchdog.skipped(frames);
+        }
+    }
+
+    fn number(&mut self, place: Place, marker: bool, payload_type: u8, octets: usize) -> [u8; 12] {
+        let timeline = &mut self.timeline;
+        if !place.overtaken {
+            timeline.sequence = place.sequence.wrapping_add(1);
+        }
+        timeline.packets += 1;
+        timeline.octets += octets as u64;
+        let (sequence, timestamp, ssrc) = (place.sequence, place.timestamp, timeline.ssrc);
+        Header { marker, payload_type, sequence, timestamp, ssrc }.write()
     }
 
     /// Makes this tick's frame from the source's; `heard` is the voice that the source names, if it is there.
@@ -260,6 +405,7 @@ impl Ear {
             Payload::Sound(&self.frame)
         };
         timeline.sequence = timeline.sequence.wrapping_add(1);
+        timeline.end = timeline.timestamp.wrapping_add(FRAME as u32);
         timeline.packets += 1;
         timeline.octets += payload.bytes().len() as u64;
         Made { header: header.write(), payload }

@@ -4,22 +4,26 @@
 //! these, take everything that `poll_transmit`, `poll_report` and `poll_tap` have; 3. wait.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
 
 use crate::{
-    command::{Channel, Command, LegId, LegStats, PlayId, Report, Source, TapFrame, TapPayload, Transmit},
-    ear::Ear,
+    command::{
+        Channel, Command, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, TapPayload, Transmit,
+    },
+    ear::{Ear, Made},
+    g711::Law,
     jitter::JitterLimits,
+    legs::{Leg, Legs, Slot},
     music::Music,
     outbox::Outbox,
     random::Random,
     rtcp::{Control, Way},
     rtp,
     session::Codec,
-    voice::{News, Tapped, Voice},
+    voice::{Arrival, Arrived, Tapped, Voice},
     watchdog::{FRAME_TIME, Watchdog},
 };
 
@@ -38,6 +42,9 @@ pub struct EngineConfig {
     pub catch_up_max: u32,
     /// The payload type that our own offers give telephone-event.
     pub telephone_event: u8,
+    /// Whether packets go to an ear as they come where codec and packet time agree; otherwise every voice is
+    /// played from its jitter buffer, which conceals what is lost.
+    pub forward: bool,
     /// Mean time between two RTCP reports of a leg (RFC 3550 §6.2); zero sends none.
     pub rtcp_interval: Duration,
     /// What is heard on hold and as filler.
@@ -55,6 +62,7 @@ impl Default for EngineConfig {
             taps_max: 8192,
             catch_up_max: 10,
             telephone_event: 101,
+            forward: true,
             rtcp_interval: Duration::from_secs(5),
             music: Music::render(),
         }
@@ -84,10 +92,7 @@ pub struct EngineCounters {
 pub struct Engine {
     config: EngineConfig,
     random: Random,
-    voices: BTreeMap<LegId, Voice>,
-    ears: BTreeMap<LegId, Ear>,
-    controls: BTreeMap<LegId, Control>,
-    taps: BTreeSet<LegId>,
+    legs: Legs,
     plays: BTreeMap<PlayId, LegId>,
     /// When the next tick is due; none before the first.
     due: Option<Duration>,
@@ -113,10 +118,7 @@ impl Engine {
         Self {
             config,
             random: Random::new(seed),
-            voices: BTreeMap::new(),
-            ears: BTreeMap::new(),
-            controls: BTreeMap::new(),
-            taps: BTreeSet::new(),
+            legs: Legs::default(),
             plays: BTreeMap::new(),
             due: None,
             outbox: Outbox::new(packets_max),
@@ -131,51 +133,41 @@ impl Engine {
         match command {
             Command::Open { leg, codec, watched } => self.open(leg, codec, watched),
             Command::Remote { leg, description, signalling } => {
-                if let Some(voice) = self.voices.get_mut(&leg) {
-                    voice.remote(&description, signalling.map(|address| address.ip()));
-                }
-                if let Some(ear) = self.ears.get_mut(&leg) {
-                    ear.remote(&description);
-                }
-                if let Some(control) = self.controls.get_mut(&leg) {
-                    control.remote(&description);
+                if let Some(leg) = self.legs.named_mut(leg) {
+                    leg.voice.remote(&description, signalling.map(|address| address.ip()));
+                    leg.ear.remote(&description);
+                    leg.control.remote(&description);
                 }
             }
             Command::Wire(ears) => {
                 for (leg, source) in ears {
-                    if let Some(ear) = self.ears.get_mut(&leg) {
-                        ear.wire(source);
-                    }
+                    self.legs.wire(leg, source);
                 }
             }
-            Command::Play { leg, play, sound } => match self.ears.get_mut(&leg) {
-                Some(ear) => {
-                    let replaced = ear.play(play, sound);
-                    self.plays.insert(play, leg);
-                    self.ended(replaced, false);
-                }
-                None => self.reports.push_back(Report::Played { play, finished: false }),
-            },
+            Command::Play { leg, play, sound } => self.play(leg, play, sound),
             Command::Stop { play } => {
-                let ear = self.plays.get(&play).and_then(|leg| self.ears.get_mut(leg));
-                let stopped = ear.is_some_and(|ear| ear.stop(play));
+                let leg = self.plays.get(&play).and_then(|leg| self.legs.named_mut(*leg));
+                let stopped = leg.is_some_and(|leg| leg.ear.stop(play));
                 self.ended(stopped.then_some(play), false);
             }
-            Command::SendKeys { leg, keys } => self.send_keys(leg, &keys),
-            Command::Tap { leg, on: true } if self.voices.contains_key(&leg) => {
-                self.taps.insert(leg);
+            Command::SendKeys { leg, keys } => {
+                if let Some(leg) = self.legs.named_mut(leg) {
+                    self.counters.keys_dropped += leg.ear.send_keys(keys);
+                }
             }
-            Command::Tap { leg, .. } => {
-                self.taps.remove(&leg);
+            Command::Tap { leg, on } => {
+                if let Some(leg) = self.legs.named_mut(leg) {
+                    leg.tapped = on;
+                }
             }
             Command::Watch { leg, on } => {
-                if let Some(ear) = self.ears.get_mut(&leg) {
-                    ear.watch(on);
+                if let Some(leg) = self.legs.named_mut(leg) {
+                    leg.ear.watch(on);
                 }
             }
             Command::Measure { leg, mark } => {
-                if let Some(ear) = self.ears.get_mut(&leg) {
-                    self.reports.push_back(Report::Measured { leg, mark, ear: ear.mark() });
+                if let Some(open) = self.legs.named_mut(leg) {
+                    self.reports.push_back(Report::Measured { leg, mark, ear: open.ear.mark() });
                 }
             }
             Command::Close { leg } => self.close(now, leg),
@@ -185,28 +177,26 @@ impl Engine {
     /// Takes in a packet that came to a leg's port. Any bytes are safe.
     #[expect(clippy::too_many_arguments, reason = "a datagram is when, at which port, whence and what")]
     pub fn on_packet(&mut self, now: Duration, leg: LegId, channel: Channel, from: SocketAddr, bytes: &[u8]) {
-        let Some(voice) = self.voices.get_mut(&leg) else {
+        let Some(slot) = self.legs.place(leg) else {
             self.counters.packets_unknown += 1;
             return;
         };
+        let Some(open) = self.legs.at_mut(slot) else { return };
         if channel == Channel::Rtcp || rtp::is_rtcp(bytes) {
-            let (Some(control), Some(ear)) = (self.controls.get_mut(&leg), self.ears.get(&leg)) else {
-                return;
-            };
-            let ours = voice.lock.admits_control(from);
-            if !ours || control.read(now, from, ear.timeline().ssrc, bytes).is_err() {
-                voice.reject();
+            let ours = open.voice.lock.admits_control(from);
+            if !ours || open.control.read(now, from, open.ear.timeline().ssrc, bytes).is_err() {
+                open.voice.reject();
             }
             return;
         }
-        match voice.on_rtp(now, from, bytes) {
-            News::None => {}
-            News::First => self.reports.push_back(Report::Heard { leg }),
-            News::Key(key) => self.pressed(leg, key),
-            News::FirstKey(key) => {
-                self.reports.push_back(Report::Heard { leg });
-                self.pressed(leg, key);
-            }
+        let Some(arrival) = open.voice.on_rtp(now, from, bytes) else { return };
+        if arrival.first {
+            self.reports.push_back(Report::Heard { leg });
+        }
+        match arrival.kind {
+            Arrived::Audio(codec) => self.spoken(now, slot, codec, &arrival),
+            Arrived::Event(key) => self.pressed(slot, key, &arrival),
+            Arrived::Pause => self.paused(slot),
         }
     }
 
@@ -221,7 +211,7 @@ impl Engine {
             let frames = u32::try_from(skipped).unwrap_or(u32::MAX);
             due = due.saturating_add(FRAME_TIME * frames);
             self.counters.ticks_skipped += skipped;
-            self.ears.values_mut().for_each(|ear| ear.skip(frames));
+            self.legs.iter_mut().for_each(|leg| leg.ear.skip(frames));
         }
         self.counters.ticks_late += behind.min(u64::from(self.config.catch_up_max));
         while due <= now + EARLY {
@@ -249,21 +239,21 @@ impl Engine {
     /// The numbers of a leg so far.
     #[must_use]
     pub fn stats(&self, leg: LegId) -> Option<LegStats> {
-        let (voice, ear) = (self.voices.get(&leg)?, self.ears.get(&leg)?);
-        let far = self.controls.get(&leg)?.far;
+        let leg = self.legs.named(leg)?;
+        let far = leg.control.far;
         Some(LegStats {
-            sent: ear.timeline().packets,
+            sent: leg.ear.timeline().packets,
             round_trip: far.round_trip,
             far_lost: far.lost,
             far_jitter: far.jitter,
-            ..voice.stats()
+            ..leg.voice.stats()
         })
     }
 
     /// The legs that are open.
     #[must_use]
     pub fn legs(&self) -> usize {
-        self.voices.len()
+        self.legs.len()
     }
 
     /// What was counted so far.
@@ -273,26 +263,34 @@ impl Engine {
     }
 
     fn open(&mut self, leg: LegId, codec: Codec, watched: bool) {
-        if self.voices.len() >= self.config.legs_max || self.voices.contains_key(&leg) {
+        if self.legs.len() >= self.config.legs_max || self.legs.place(leg).is_some() {
             self.reports.push_back(Report::Refused { leg });
             return;
         }
         let watchdog = Watchdog::new(watched, self.config.watchdog);
-        self.voices.insert(leg, Voice::new(codec, self.config.jitter, self.config.telephone_event));
-        self.ears.insert(leg, Ear::new(codec, watchdog, &mut self.random));
-        self.controls.insert(leg, Control::new(self.config.rtcp_interval, &mut self.random));
+        let voice = Voice::new(codec, self.config.jitter, self.config.telephone_event);
+        let ear = Ear::new(codec, self.config.forward, watchdog, &mut self.random);
+        let control = Control::new(self.config.rtcp_interval, &mut self.random);
+        self.legs.open(Leg::new(leg, voice, ear, control));
     }
 
     fn close(&mut self, now: Duration, leg: LegId) {
-        let Some(stats) = self.stats(leg) else { return };
-        let playing = self.ears.get_mut(&leg).and_then(Ear::silence);
+        let (Some(slot), Some(stats)) = (self.legs.place(leg), self.stats(leg)) else { return };
+        let playing = self.legs.at_mut(slot).and_then(|leg| leg.ear.silence());
         self.ended(playing, false);
-        self.report(now, leg, true);
-        self.voices.remove(&leg);
-        self.ears.remove(&leg);
-        self.controls.remove(&leg);
-        self.taps.remove(&leg);
+        self.report(now, slot, true);
+        self.legs.close(leg);
         self.reports.push_back(Report::Closed { leg, stats });
+    }
+
+    fn play(&mut self, leg: LegId, play: PlayId, sound: Sound) {
+        let Some(open) = self.legs.named_mut(leg) else {
+            self.reports.push_back(Report::Played { play, finished: false });
+            return;
+        };
+        let replaced = open.ear.play(play, sound);
+        self.plays.insert(play, leg);
+        self.ended(replaced, false);
     }
 
     fn ended(&mut self, play: Option<PlayId>, finished: bool) {
@@ -302,90 +300,139 @@ impl Engine {
         }
     }
 
-    fn send_keys(&mut self, leg: LegId, keys: &[char]) {
-        if let Some(ear) = self.ears.get_mut(&leg) {
-            self.counters.keys_dropped += ear.send_keys(keys.iter().copied());
+    /// A far side sent sound: forwarded to the ears that take it as it is, laid down for all others.
+    fn spoken(&mut self, now: Duration, slot: Slot, codec: Law, arrival: &Arrival<'_>) {
+        let Some(leg) = self.legs.at_mut(slot) else { return };
+        let frame = leg.voice.regular(codec, arrival.payload);
+        let mut needed = leg.tapped;
+        let mut number = 0;
+        while let Some(listener) = self.legs.listener(slot, number) {
+            number += 1;
+            let Some(leg) = self.legs.at_mut(listener) else { continue };
+            match (frame.filter(|_| leg.ear.is_like(codec)), leg.voice.lock.destination()) {
+                (Some(frame), Some(to)) => {
+                    let made = leg.ear.forward(&arrival.header, frame);
+                    send(&mut self.outbox, (leg.id, to), made);
+                }
+                (Some(_), None) => {}
+                (None, _) => {
+                    leg.ear.release();
+                    needed = true;
+                }
+            }
+        }
+        let Some(leg) = self.legs.at_mut(slot) else { return };
+        if needed {
+            leg.voice.lay(now, &arrival.header, (codec, arrival.payload));
+        } else {
+            leg.voice.pass_by();
         }
     }
 
-    /// A far side pressed a key: whoever listens to it gets the key too.
-    fn pressed(&mut self, leg: LegId, key: char) {
-        if self.reports.len() >= REPORTS_MAX {
-            self.counters.keys_dropped += 1;
-            return;
+    /// A far side sent a packet of a telephone event: whoever listens to it gets it, forwarded or made anew.
+    fn pressed(&mut self, slot: Slot, key: Option<char>, arrival: &Arrival<'_>) {
+        let Some(leg) = self.legs.at(slot) else { return };
+        let source = Source::Leg(leg.id);
+        let full = self.reports.len() >= REPORTS_MAX;
+        match key {
+            Some(_) if full => self.counters.keys_dropped += 1,
+            Some(key) => self.reports.push_back(Report::Key { leg: leg.id, key }),
+            None => {}
         }
-        self.reports.push_back(Report::Key { leg, key });
-        for ear in self.ears.values_mut().filter(|ear| ear.listens_to() == Source::Leg(leg)) {
-            ear.send_keys([key]);
+        let mut number = 0;
+        while let Some(listener) = self.legs.listener(slot, number) {
+            number += 1;
+            let Some(leg) = self.legs.at_mut(listener) else { continue };
+            let to = leg.voice.lock.destination();
+            let made = to.and_then(|_| leg.ear.forward_event(&arrival.header, arrival.payload));
+            match (made, to, key) {
+                (Some(made), Some(to), _) => send(&mut self.outbox, (leg.id, to), Some(made)),
+                (None, _, Some(key)) if !full && leg.ear.listens_to() == source => {
+                    self.counters.keys_dropped += leg.ear.send_keys([key]);
+                }
+                (Some(_) | None, _, _) => {}
+            }
+        }
+    }
+
+    /// A far side said that it pauses: what was forwarded ends here.
+    fn paused(&mut self, slot: Slot) {
+        let mut number = 0;
+        while let Some(listener) = self.legs.listener(slot, number) {
+            number += 1;
+            if let Some(leg) = self.legs.at_mut(listener) {
+                leg.ear.release();
+            }
         }
     }
 
     fn tick(&mut self, now: Duration) {
         self.counters.ticks += 1;
-        for (&leg, voice) in &mut self.voices {
-            let payload = match voice.tick() {
+        for leg in self.legs.iter_mut() {
+            let payload = match leg.voice.tick() {
                 Tapped::NotYet => continue,
                 Tapped::Gap => None,
                 Tapped::Frame(frame) => Some(frame),
             };
-            if self.taps.contains(&leg) {
+            if leg.tapped {
                 if self.tapped.len() >= self.config.taps_max {
                     self.tapped.pop_front();
                     self.counters.taps_dropped += 1;
                 }
-                let law = voice.codec();
+                let law = leg.voice.codec();
                 let payload = payload.map(|frame| TapPayload::G711(law, frame));
-                self.tapped.push_back(TapFrame { leg, at: now, payload });
+                self.tapped.push_back(TapFrame { leg: leg.id, at: now, payload });
             }
         }
-        for (&leg, ear) in &mut self.ears {
-            let heard = match ear.source() {
-                Source::Leg(peer) => self.voices.get(&peer),
-                Source::Quiet | Source::Hold => None,
-            };
-            let done = ear.tick(heard, &self.config.music);
+        for slot in self.legs.slots() {
+            self.tick_ear(now, slot);
+        }
+        self.legs.iter_mut().for_each(|leg| leg.ear.advance());
+    }
+
+    /// Makes and sends one ear's frame where none was forwarded, and its control report if that is due.
+    fn tick_ear(&mut self, now: Duration, slot: Slot) {
+        let Some((leg, heard)) = self.legs.with_voice(slot) else { return };
+        let due = leg.control.is_due(now, &mut self.random);
+        if !leg.ear.is_covered() {
+            // What an ear is forwarded does not come to it a second time from the buffer.
+            let heard = heard.filter(|voice| !(leg.ear.is_like(voice.codec()) && voice.is_regular()));
+            let done = leg.ear.tick(heard, &self.config.music);
             if let Some(play) = done.played {
                 self.plays.remove(&play);
                 self.reports.push_back(Report::Played { play, finished: true });
             }
             if done.filled {
-                self.reports.push_back(Report::Filled { leg });
+                self.reports.push_back(Report::Filled { leg: leg.id });
             }
-            let to = self.voices.get(&leg).and_then(|voice| voice.lock.destination());
-            if let Some(to) = to.filter(|_| ear.wants_sound()) {
-                let packet = ear.packet();
-                let transmit = Transmit { leg, channel: Channel::Rtp, to };
-                self.outbox.push(transmit, &packet.header, packet.payload.bytes());
+            if let Some(to) = leg.voice.lock.destination().filter(|_| leg.ear.wants_sound()) {
+                send(&mut self.outbox, (leg.id, to), Some(leg.ear.packet()));
             }
         }
-        self.report_due(now);
-        self.ears.values_mut().for_each(Ear::advance);
-    }
-
-    /// Sends the control reports whose time has come.
-    fn report_due(&mut self, now: Duration) {
-        let controls = self.controls.iter_mut();
-        let due = controls.filter_map(|(&leg, control)| control.is_due(now, &mut self.random).then_some(leg));
-        for leg in due.collect::<Vec<_>>() {
-            self.report(now, leg, false);
+        if due {
+            self.report(now, slot, false);
         }
     }
 
     /// Sends one leg's control report; the last one says goodbye.
-    fn report(&mut self, now: Duration, leg: LegId, last: bool) {
-        let (Some(control), Some(voice), Some(ear)) =
-            (self.controls.get_mut(&leg), self.voices.get_mut(&leg), self.ears.get(&leg))
-        else {
-            return;
-        };
-        let destination = voice.lock.destination().filter(|_| !self.config.rtcp_interval.is_zero());
-        let Some(way) = destination.and_then(|to| control.way(to)) else { return };
-        let theirs = (voice.lock.ssrc(), &mut voice.reception);
-        let compound = control.compound(now, ear.timeline(), theirs, last);
+    fn report(&mut self, now: Duration, slot: Slot, last: bool) {
+        let Some(leg) = self.legs.at_mut(slot) else { return };
+        let destination = leg.voice.lock.destination().filter(|_| !self.config.rtcp_interval.is_zero());
+        let Some(way) = destination.and_then(|to| leg.control.way(to)) else { return };
+        let theirs = (leg.voice.lock.ssrc(), &mut leg.voice.reception);
+        let compound = leg.control.compound(now, leg.ear.timeline(), theirs, last);
         let (channel, to) = match way {
             Way::Shared(to) => (Channel::Rtp, to),
             Way::Own(to) => (Channel::Rtcp, to),
         };
-        self.outbox.push(Transmit { leg, channel, to }, &compound, &[]);
+        self.outbox.push(Transmit { leg: leg.id, channel, to }, &compound, &[]);
+    }
+}
+
+/// The one place where RTP goes out: to which leg's far side, and what.
+fn send(outbox: &mut Outbox, (leg, to): (LegId, SocketAddr), made: Option<Made<'_>>) {
+    if let Some(made) = made {
+        let transmit = Transmit { leg, channel: Channel::Rtp, to };
+        outbox.push(transmit, &made.header, made.payload.bytes());
     }
 }

@@ -121,6 +121,12 @@ impl KeySender {
         dropped
     }
 
+    /// Whether packets of keys are to be sent.
+    pub(crate) fn is_busy(&self) -> bool {
+        let sending = self.current.as_ref().is_some_and(|sending| sending.frame < PRESS + ENDS_AGAIN);
+        sending || !self.waiting.is_empty()
+    }
+
     /// One frame of the timeline, which is at `timestamp`.
     pub(crate) fn step(&mut self, timestamp: u32) -> Option<KeyPacket> {
         if self.current.as_ref().is_none_or(|sending| sending.frame >= TURN) {

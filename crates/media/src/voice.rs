@@ -26,6 +26,10 @@ pub(crate) struct Voice {
     buffer: JitterBuffer,
     concealment: Concealment,
     frame: Frame,
+    /// Whether somebody needs what is in the buffer.
+    buffered: bool,
+    /// Packets in a row that are one frame each in the voice's own codec.
+    regular: u16,
     said: Said,
     heard: bool,
     counts: Counts,
@@ -40,17 +44,25 @@ pub(crate) enum Said {
     Sound,
 }
 
-/// What a packet brought besides sound.
+/// What a packet brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// Nothing.
-    None,
+pub(crate) struct Arrival<'a> {
     /// It is the first ever accepted.
-    First,
-    /// A key was pressed.
-    Key(char),
-    /// The first ever, and a key.
-    FirstKey(char),
+    pub(crate) first: bool,
+    pub(crate) header: Header,
+    pub(crate) payload: &'a [u8],
+    pub(crate) kind: Arrived,
+}
+
+/// What kind of packet came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// Sound in this codec.
+    Audio(Law),
+    /// Part of a telephone event, and the key if it is the first to tell of its press.
+    Event(Option<char>),
+    /// The far side pauses (RFC 3389).
+    Pause,
 }
 
 /// What the tap of a voice gets in one tick.
@@ -90,6 +102,8 @@ struct PayloadTypes {
 const COMFORT_NOISE: u8 = 13;
 /// 120 ms; longer packets are no speech of anybody's phone.
 const PAYLOAD_MAX: usize = 960;
+/// After a packet of another length or codec, so many in a row (1 s) make a voice fit to be forwarded again.
+const REGULAR: u16 = 50;
 
 impl Voice {
     pub(crate) fn new(codec: Codec, limits: JitterLimits, telephone_event: u8) -> Self {
@@ -103,6 +117,8 @@ impl Voice {
             buffer: JitterBuffer::new(limits),
             concealment: Concealment::new(codec),
             frame: [codec.silence(); FRAME],
+            buffered: false,
+            regular: REGULAR,
             said: Said::Nothing,
             heard: false,
             counts: Counts::default(),
@@ -125,47 +141,78 @@ impl Voice {
         }
     }
 
-    pub(crate) fn on_rtp(&mut self, now: Duration, from: SocketAddr, bytes: &[u8]) -> News {
+    /// Takes in a packet; gives what it brought if it is the far side's and was not seen before.
+    pub(crate) fn on_rtp<'a>(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        bytes: &'a [u8],
+    ) -> Option<Arrival<'a>> {
         let Ok((header, payload)) = Header::read(bytes) else {
             self.reject();
-            return News::None;
+            return None;
         };
         let kind = self.types.kind(header.payload_type);
         if matches!(kind, Kind::Unknown) || payload.len() > PAYLOAD_MAX {
             self.reject();
-            return News::None;
+            return None;
         }
         match self.lock.admit(now, from, &header) {
             Verdict::Ours => {}
             Verdict::OursAnew => self.restart(),
             Verdict::Foreign => {
                 self.reject();
-                return News::None;
+                return None;
             }
         }
         if self.reception.note(header.sequence) == Seen::Again {
             self.counts.duplicated += 1;
-            return News::None;
+            return None;
         }
-        let key = match kind {
+        let kind = match kind {
             Kind::Audio(codec) => {
                 self.reception.arrived(now, header.timestamp);
-                self.on_audio(now, &header, (codec, payload));
-                None
+                Arrived::Audio(codec)
             }
-            Kind::Event => self.on_event(&header, payload),
-            Kind::ComfortNoise | Kind::Unknown => None,
+            Kind::Event => Arrived::Event(self.on_event(&header, payload)),
+            Kind::ComfortNoise | Kind::Unknown => Arrived::Pause,
         };
-        match (std::mem::replace(&mut self.heard, true), key) {
-            (true, None) => News::None,
-            (false, None) => News::First,
-            (true, Some(key)) => News::Key(key),
-            (false, Some(key)) => News::FirstKey(key),
+        let first = !std::mem::replace(&mut self.heard, true);
+        Some(Arrival { first, header, payload, kind })
+    }
+
+    /// The packet's sound if it can be forwarded: one frame in the voice's own codec, and no odd one before it.
+    pub(crate) fn regular<'a>(&mut self, codec: Law, payload: &'a [u8]) -> Option<&'a Frame> {
+        let frame = payload.try_into().ok().filter(|_| codec == self.codec);
+        self.regular = if frame.is_some() { (self.regular + 1).min(REGULAR) } else { 0 };
+        frame.filter(|_| self.is_regular())
+    }
+
+    /// Whether the voice's packets are such as can be forwarded.
+    pub(crate) const fn is_regular(&self) -> bool {
+        self.regular >= REGULAR
+    }
+
+    /// Lays a packet's sound down where its time is.
+    pub(crate) fn lay(&mut self, now: Duration, header: &Header, (codec, payload): (Law, &[u8])) {
+        self.buffered = true;
+        self.on_audio(now, header, (codec, payload));
+    }
+
+    /// Nobody needs the buffer: what is in it is forgotten.
+    pub(crate) fn pass_by(&mut self) {
+        if std::mem::take(&mut self.buffered) {
+            self.buffer.restart();
+            self.concealment.forget(self.codec);
         }
     }
 
     /// Makes this tick's frame.
     pub(crate) fn tick(&mut self) -> Tapped {
+        if !self.buffered {
+            self.said = Said::Nothing;
+            return if self.heard { Tapped::Gap } else { Tapped::NotYet };
+        }
         let taken = self.buffer.take(self.codec, &mut self.frame);
         let (said, tapped) = match taken {
             Taken::Idle => (Said::Nothing, if self.heard { Tapped::Gap } else { Tapped::NotYet }),

@@ -72,6 +72,11 @@ impl Watchdog {
         }
     }
 
+    /// Whether one more frame of silence is filled.
+    pub(crate) const fn is_out_of_patience(&self) -> bool {
+        self.on && self.silent >= self.patience
+    }
+
     /// Time went by in which nothing could be sent.
     pub(crate) fn skipped(&mut self, frames: u32) {
         self.silent = self.silent.saturating_add(frames);
@@ -145,6 +150,16 @@ impl Blend {
         self.fade = Some(0);
     }
 
+    /// Whether the next frame would be changed.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.changed || self.fade.is_some()
+    }
+
+    /// Takes note of a frame that is sent as it is.
+    pub(crate) fn note(&mut self, codec: Law, frame: &Frame) {
+        self.last = frame.last().map_or(0, |&byte| codec.decode(byte));
+    }
+
     /// Gives whether the frame was changed.
     pub(crate) fn apply(&mut self, codec: Law, frame: &mut Frame) -> bool {
         let fading = self.fade.is_some();
@@ -163,7 +178,7 @@ impl Blend {
                 *byte = codec.encode(mixed as i16);
             }
         }
-        self.last = frame.last().map_or(0, |&byte| codec.decode(byte));
+        self.note(codec, frame);
         fading || changed
     }
 }

@@ -1,4 +1,4 @@
-//! Bad networks: loss, jitter, reordering, duplicates, drift, and streams that change under our feet.
+//! Bad networks, played from the jitter buffer: loss, jitter, reordering, duplicates, drift, and streams that change under our feet.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails loudly")]
 
@@ -11,7 +11,7 @@ use segue_media::{
     g711::{FRAME, Law},
     level, tone,
 };
-use world::{STEP, World, mute, tone_of};
+use world::{STEP, World, buffered, mute, tone_of};
 
 const CALLER: f64 = 613.0;
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// A caller with a tone whom the agent hears.
 fn pair() -> (World, LegId, LegId) {
-    let mut world = World::new();
+    let mut world = World::with(buffered());
     let caller = world.open(1, Codec::Pcmu, tone_of(CALLER));
     let agent = world.open(2, Codec::Pcmu, mute());
     world.wire(&[(agent, Source::Leg(caller))]);

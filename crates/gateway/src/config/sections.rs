@@ -122,6 +122,8 @@ pub(crate) struct Media {
     pub(crate) port_last: u16,
     /// Media threads; 0: one for each core but one.
     pub(crate) threads: usize,
+    /// Whether packets are forwarded as they come where both legs agree.
+    pub(crate) forward: bool,
 }
 
 impl Default for Media {
@@ -132,6 +134,7 @@ impl Default for Media {
             port_first: 20_000,
             port_last: 29_999,
             threads: 0,
+            forward: true,
         }
     }
 }

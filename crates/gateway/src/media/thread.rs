@@ -128,6 +128,7 @@ impl MediaThread {
             readable.extend(events.iter().map(|event| event.token()).filter(|token| *token != WAKE));
             for token in readable {
                 self.read(token, &mut buffer);
+                self.send();
             }
             let now = self.clock.now();
             if now >= tick_at {
@@ -221,6 +222,19 @@ impl MediaThread {
 
     /// Gives away everything the engine has: packets, tap frames, reports.
     fn deliver(&mut self) {
+        self.send();
+        while let Some(frame) = self.engine.poll_tap() {
+            if let Some(listener) = self.legs.get_mut(&frame.leg).and_then(|leg| leg.listener.as_mut()) {
+                listener(&frame);
+            }
+        }
+        while let Some(report) = self.engine.poll_report() {
+            self.report(report);
+        }
+    }
+
+    /// Sends what is forwarded and what the tick made.
+    fn send(&mut self) {
         while let Some((transmit, bytes)) = self.engine.poll_transmit() {
             let Some(leg) = self.legs.get(&transmit.leg) else { continue };
             let socket = match transmit.channel {
@@ -231,14 +245,6 @@ impl MediaThread {
             if let Err(error) = socket.send_to(bytes, transmit.to) {
                 tracing::trace!(%error, "a media packet was not sent");
             }
-        }
-        while let Some(frame) = self.engine.poll_tap() {
-            if let Some(listener) = self.legs.get_mut(&frame.leg).and_then(|leg| leg.listener.as_mut()) {
-                listener(&frame);
-            }
-        }
-        while let Some(report) = self.engine.poll_report() {
-            self.report(report);
         }
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Far {
     pub(crate) address: SocketAddr,
     pub(crate) codec: Codec,
     pub(crate) mouth: Mouth,
+    /// How long after the tick its packets come, below 20 ms.
+    pub(crate) phase: Duration,
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
@@ -72,6 +74,11 @@ pub(crate) struct Heard {
     pub(crate) at: Duration,
     pub(crate) header: Header,
     pub(crate) payload: Vec<u8>,
+}
+
+/// The default configuration without forwarding: every voice is played from its jitter buffer.
+pub(crate) fn buffered() -> EngineConfig {
+    EngineConfig { forward: false, ..config() }
 }
 
 /// The default configuration, its music rendered once for all tests.
@@ -145,6 +152,7 @@ impl World {
             address,
             codec,
             mouth,
+            phase: Duration::ZERO,
             ssrc: 7000 + number as u32,
             sequence: 65_500,
             timestamp: u32::MAX - 4000,
@@ -192,13 +200,13 @@ impl World {
             let mut payload = [0; FRAME];
             far.law().encode_into(&samples, &mut payload);
             let bytes = far.packet(far.codec.payload_type(), timestamp, &payload);
-            let (leg, address) = (far.leg, far.address);
+            let (leg, address, phase) = (far.leg, far.address, far.phase);
             for _ in 0..1 + u64::from(self.random.below(1000) < self.network.doubled) {
                 if self.random.below(1000) < self.network.lost {
                     continue;
                 }
                 let jitter = self.random.below(self.network.jitter.as_micros() as u64 + 1);
-                let at = self.now + self.network.delay + Duration::from_micros(jitter);
+                let at = self.now + self.network.delay + phase + Duration::from_micros(jitter);
                 self.flights += 1;
                 self.flying.insert((at, self.flights), (leg, address, bytes.clone()));
             }
