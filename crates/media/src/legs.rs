@@ -3,10 +3,7 @@
 //! A packet finds its leg by one look-up and everything else by place. Wires are kept by name too: an ear may be
 //! wired to a voice that does not exist yet, or no longer.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::collections::BTreeMap;
 
 use crate::{
     command::{LegId, Source},
@@ -36,7 +33,9 @@ pub(crate) struct Leg {
 pub(crate) struct Legs {
     slots: Vec<Option<Box<Leg>>>,
     free: Vec<Slot>,
-    places: HashMap<LegId, Slot, BuildHasherDefault<Spread>>,
+    places: BTreeMap<LegId, Slot>,
+    /// The same for most legs, one step away: names are given in turn, so few share a remainder.
+    near: Vec<Option<(LegId, Slot)>>,
     /// Voices, open or not, and the open legs whose ears are wired to them.
     wires: BTreeMap<LegId, Vec<LegId>>,
 }
@@ -53,7 +52,10 @@ impl Legs {
     }
 
     pub(crate) fn place(&self, leg: LegId) -> Option<Slot> {
-        self.places.get(&leg).copied()
+        match self.near.get(remainder(leg)) {
+            Some(Some((near, slot))) if *near == leg => Some(*slot),
+            Some(_) | None => self.places.get(&leg).copied(),
+        }
     }
 
     pub(crate) fn at(&self, slot: Slot) -> Option<&Leg> {
@@ -108,6 +110,10 @@ impl Legs {
             *place = Some(Box::new(leg));
         }
         self.places.insert(id, slot);
+        self.near.resize(NEAR, None);
+        if let Some(near) = self.near.get_mut(remainder(id)) {
+            *near = Some((id, slot));
+        }
         for listener in self.wires.get(&id).cloned().unwrap_or_default() {
             self.connect(listener, slot);
         }
@@ -117,6 +123,9 @@ impl Legs {
         let Some(slot) = self.place(leg) else { return };
         self.disconnect(leg);
         self.places.remove(&leg);
+        if let Some(near) = self.near.get_mut(remainder(leg)) {
+            *near = near.filter(|(near, _)| *near != leg);
+        }
         let closed = self.slots.get_mut(slot.0 as usize).and_then(Option::take);
         for listener in closed.map(|leg| leg.listeners).unwrap_or_default() {
             if let Some(ear) = self.at_mut(listener) {
@@ -171,22 +180,8 @@ impl Legs {
     }
 }
 
-/// Spreads names, which are numbers given in turn, over a table. Nobody outside can choose them.
-#[derive(Default)]
-struct Spread(u64);
+const NEAR: usize = 8192;
 
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
-    }
+const fn remainder(leg: LegId) -> usize {
+    leg.0 as usize % NEAR
 }
