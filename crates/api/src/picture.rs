@@ -7,7 +7,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use segue_acd::{AgentId, Language};
-use segue_call::{Action, CallId, CallRecord, Entry, HandoffRecord, HandoffState, Milestone, Phase};
+use segue_call::{
+    Action, AttemptId, CallId, CallRecord, Entry, HandoffRecord, HandoffState, Milestone, Party, Phase,
+};
 use segue_trigger::{Reason, Stage, Utterance};
 
 use crate::snapshot::{CallEnd, CallOutline, CallSnapshot, HandoffSnapshot, LegSnapshot};
@@ -74,11 +76,10 @@ impl CallSnapshot {
             }
             Milestone::Saying { .. } => {}
             Milestone::Leg { attempt, party, up } => {
-                let leg = LegSnapshot { attempt: *attempt, party: *party, up: *up };
-                match self.legs.iter_mut().find(|known| known.attempt == *attempt) {
-                    Some(known) => *known = leg,
-                    None => self.legs.push(leg),
-                }
+                self.leg(*attempt, *party).up = *up;
+            }
+            Milestone::Quality { attempt, party, quality, .. } => {
+                self.leg(*attempt, *party).quality = Some(*quality);
             }
             Milestone::Brief(brief) => {
                 if let Some(handoff) =
@@ -123,6 +124,11 @@ impl CallSnapshot {
                 let agent = self.handoff(at, *handoff).record.agent.clone();
                 self.moved(at, *handoff, *state, agent.as_ref());
             }
+            Entry::LegMeasured(record) => {
+                let leg = self.leg(record.attempt, record.party);
+                leg.quality = Some(record.quality);
+                leg.packets = Some(record.packets);
+            }
             Entry::CallRecord(record) => self.recorded(record),
         }
     }
@@ -147,7 +153,7 @@ impl CallSnapshot {
         }
         self.outline.phase = Phase::Ended;
         self.outline.ended = Some(end);
-        self.legs.clear();
+        self.legs_down();
         for handoff in &mut self.handoffs {
             handoff.waiting = None;
         }
@@ -162,7 +168,22 @@ impl CallSnapshot {
         self.outline.phase = Phase::Ended;
         self.outline.ended = Some(CallEnd { at: record.ended, by: Some(record.ended_by) });
         self.outline.utterances = record.utterances;
-        self.legs.clear();
+        self.legs_down();
+    }
+
+    /// What is left of the legs when the call is over: what their sound was worth.
+    fn legs_down(&mut self) {
+        self.legs.retain(|leg| leg.quality.is_some());
+        self.legs.iter_mut().for_each(|leg| leg.up = false);
+    }
+
+    fn leg(&mut self, attempt: AttemptId, party: Party) -> &mut LegSnapshot {
+        let place = self.legs.partition_point(|leg| leg.attempt < attempt);
+        if self.legs.get(place).is_none_or(|leg| leg.attempt != attempt) {
+            self.legs.insert(place, LegSnapshot { attempt, party, up: false, quality: None, packets: None });
+        }
+        #[expect(clippy::indexing_slicing, reason = "the place was found or made in the lines above")]
+        &mut self.legs[place]
     }
 
     fn moved(&mut self, at: Duration, handoff: u32, state: HandoffState, agent: Option<&AgentId>) {
@@ -264,7 +285,7 @@ impl HandoffSnapshot {
 #[cfg(test)]
 mod tests {
     use segue_acd::WaitEstimate;
-    use segue_call::{EndedBy, Party};
+    use segue_call::EndedBy;
 
     use super::*;
 
@@ -276,7 +297,7 @@ mod tests {
     #[test]
     fn a_call_that_a_crash_cut_off_is_over() {
         let mut picture = connecting();
-        let leg = Milestone::Leg { attempt: segue_call::AttemptId(0), party: Party::Caller, up: true };
+        let leg = Milestone::Leg { attempt: AttemptId(0), party: Party::Caller, up: true };
         picture.note(Duration::from_secs(11), &leg);
         picture.moved(Duration::from_secs(12), 1, HandoffState::Queued, None);
         picture.note(

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use segue_acd::{Activity, AgentId, Language, Presence, QueueId, Skill, WaitEstimate};
-use segue_call::{AttemptId, Brief, CallId, EndedBy, HandoffRecord, HandoffState, Party, Phase};
+use segue_call::{
+    AttemptId, Brief, CallId, EndedBy, HandoffRecord, HandoffState, LegQuality, PacketCounts, Party, Phase,
+};
 use segue_trigger::Utterance;
 
 /// One call in a few words, as it stands in a listing. Times are since the Unix epoch.
@@ -47,7 +49,7 @@ pub struct CallEnd {
 pub struct CallSnapshot {
     /// In a few words.
     pub outline: CallOutline,
-    /// Its legs, in the order in which they came; empty for a call that is over.
+    /// Its legs, in the order in which they came; for a call that is over, those whose sound was measured.
     pub legs: Vec<LegSnapshot>,
     /// Final utterances of everybody, in the order in which they began.
     pub transcript: Vec<Utterance>,
@@ -57,8 +59,8 @@ pub struct CallSnapshot {
     pub bot_confidence: Option<f32>,
 }
 
-/// One leg of a live call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One leg of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LegSnapshot {
     /// Which leg.
     pub attempt: AttemptId,
@@ -66,6 +68,10 @@ pub struct LegSnapshot {
     pub party: Party,
     /// Whether it is up.
     pub up: bool,
+    /// What its sound was worth lately, or over its whole life when it is over.
+    pub quality: Option<LegQuality>,
+    /// What came and went; known when it is over.
+    pub packets: Option<PacketCounts>,
 }
 
 /// One handoff with its context.

@@ -175,6 +175,8 @@ pub enum HangUpWhy {
     Canceled,
     /// The call cannot go on.
     Failed,
+    /// Nothing was heard of the party any more.
+    Dead,
     /// The gateway is going down.
     ShuttingDown,
 }

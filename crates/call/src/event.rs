@@ -1,6 +1,6 @@
 //! Everything that can happen to a call. The event log holds exactly these, so a call can be replayed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use segue_acd::Notice;
 use segue_trigger::Utterance;
@@ -39,6 +39,13 @@ pub enum Event {
         cause: LegEnd,
         /// What the bot declared in its BYE, if it is the bot's leg and it declared anything.
         declared: Option<Declared>,
+    },
+    /// Nothing was heard of a leg that is up, for too long: neither sound nor RTCP, while its signalling looks alive.
+    Dead {
+        /// Which leg.
+        attempt: AttemptId,
+        /// For how long.
+        silent: Duration,
     },
     /// The bot asks for a handoff while its leg stays up (REFER).
     BotDeclared(Declared),

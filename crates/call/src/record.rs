@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     brief::Brief,
     party::{AttemptId, Party},
+    quality::{LegQuality, LegRecord},
     state::{HandoffState, Phase},
 };
 
@@ -64,6 +65,8 @@ pub enum Entry {
         /// Its last state.
         state: HandoffState,
     },
+    /// A leg's sound is over; told by the gateway, perhaps after the sum of the call.
+    LegMeasured(LegRecord),
     /// The whole call, once, at its end.
     CallRecord(CallRecord),
 }
@@ -146,6 +149,8 @@ pub enum EndedBy {
     Bot,
     /// The agent hung up.
     Agent,
+    /// Nobody: the caller's leg broke, or nothing was heard of it any more.
+    Lost,
     /// We ended it: no one to talk to, a deadline, a shutdown.
     Us,
 }
@@ -194,6 +199,17 @@ pub enum Milestone {
         party: Party,
         /// Up or down.
         up: bool,
+    },
+    /// What a leg's sound is worth. Told by the gateway, not by the call.
+    Quality {
+        /// Which leg.
+        attempt: AttemptId,
+        /// Whose.
+        party: Party,
+        /// Over the last few seconds, or its whole life.
+        quality: LegQuality,
+        /// The leg is over, and this is of its whole life.
+        whole: bool,
     },
     /// The brief was rewritten.
     Brief(Arc<Brief>),

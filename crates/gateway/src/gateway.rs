@@ -16,6 +16,7 @@ use anyhow::Context;
 use segue_acd::{Distributor, QueueId, TicketId};
 use segue_api::{Board, Feed};
 use segue_call::{Event, Policy};
+use segue_media::{DeadLimits, EngineConfig};
 use segue_sip::{IncomingCall, Refusal, Sip, SipEvent};
 use segue_speech::Flite;
 use segue_store::{Followed, PolicyText, Store, StoreConfig};
@@ -69,6 +70,19 @@ pub(crate) struct Gateway {
     draining: Arc<AtomicBool>,
 }
 
+/// How the media engines behave, by the configuration.
+fn engine_config(settings: &crate::config::Media) -> EngineConfig {
+    EngineConfig {
+        dead: DeadLimits {
+            talking: Duration::from_secs(settings.dead_after_s),
+            held: Duration::from_secs(settings.dead_held_after_s),
+        },
+        quality_interval: Duration::from_secs(settings.quality_interval_s),
+        forward: settings.forward,
+        ..EngineConfig::default()
+    }
+}
+
 impl Gateway {
     /// Opens every part: store, media, voice, recognition, distributor, signalling. The door opens last.
     ///
@@ -84,12 +98,8 @@ impl Gateway {
         part_tasks.spawn(writer.run());
         upkeep::mark_lost(&store, clock).await?;
         part_tasks.spawn(upkeep::forget_old(store.clone(), clock, settings.store.keep_days));
-        let engine = segue_media::EngineConfig {
-            forward: settings.media.forward,
-            ..segue_media::EngineConfig::default()
-        };
-        let media =
-            MediaPlane::start(&settings.media, &engine, clock).context("the media threads cannot start")?;
+        let media = MediaPlane::start(&settings.media, &engine_config(&settings.media), clock)
+            .context("the media threads cannot start")?;
         let flite: Arc<dyn segue_speech::Synthesizer> = Arc::new(Flite);
         let (voice, voice_thread) =
             Voice::start(flite, &settings.synthesis).context("the voice cannot start")?;

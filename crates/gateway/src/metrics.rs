@@ -3,12 +3,22 @@
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use segue_call::{LegQuality, Party};
 use segue_trigger::Reason;
 
 /// Upper bounds of time histograms, in seconds.
 const SECONDS: &[f64] =
     &[0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+/// Upper bounds of scores: people's words for them lie between (4.3 very satisfied, 3.6 some are not, 3.1 many).
+const MOS: &[f64] = &[1.5, 2.0, 2.6, 3.1, 3.6, 4.0, 4.2, 4.3, 4.4];
+
+/// Upper bounds of shares of packets.
+const LOSS: &[f64] = &[0.0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5];
+
+/// Upper bounds of times of the network, in seconds.
+const BRIEF_SECONDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.0];
 
 /// How often samples are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -18,7 +28,14 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// There is one already.
 pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new().set_buckets(SECONDS)?.install_recorder()?;
+    let buckets = |name: &str| Matcher::Full(name.to_owned());
+    let handle = PrometheusBuilder::new()
+        .set_buckets(SECONDS)?
+        .set_buckets_for_metric(buckets("segue_leg_mos"), MOS)?
+        .set_buckets_for_metric(buckets("segue_leg_loss_ratio"), LOSS)?
+        .set_buckets_for_metric(buckets("segue_leg_jitter_seconds"), BRIEF_SECONDS)?
+        .set_buckets_for_metric(buckets("segue_leg_round_trip_seconds"), BRIEF_SECONDS)?
+        .install_recorder()?;
     describe();
     Ok(handle)
 }
@@ -45,6 +62,21 @@ fn describe() {
         "segue_dead_air_seconds",
         Unit::Seconds,
         "Longest silence sent to a caller between request and bridge."
+    );
+    describe_histogram!("segue_leg_mos", "E-model score of a leg's whole life, by role and direction.");
+    describe_histogram!(
+        "segue_leg_loss_ratio",
+        "Lost and late packets of a leg's whole life, by role and direction."
+    );
+    describe_histogram!(
+        "segue_leg_jitter_seconds",
+        Unit::Seconds,
+        "Jitter at a leg's end, by role and direction."
+    );
+    describe_histogram!("segue_leg_round_trip_seconds", Unit::Seconds, "Round trip at a leg's end, by role.");
+    describe_counter!(
+        "segue_legs_dead_total",
+        "Legs that were hung up because nothing was heard of them, by role."
     );
     describe_histogram!("segue_announce_seconds", Unit::Seconds, "Request to announcement.");
     describe_histogram!("segue_bridge_seconds", Unit::Seconds, "Request to bridge.");
@@ -91,6 +123,34 @@ pub(crate) fn transcript_gap(cause: String) {
 /// The longest silence sent to a caller between request and bridge.
 pub(crate) fn dead_air(longest: Duration) {
     histogram!("segue_dead_air_seconds").record(longest.as_secs_f64());
+}
+
+/// What a leg's sound was worth over its whole life.
+pub(crate) fn leg_quality(party: Party, quality: &LegQuality) {
+    let role = role(party);
+    for (direction, sound) in [("heard", quality.heard), ("told", quality.told)] {
+        let Some(sound) = sound else { continue };
+        histogram!("segue_leg_mos", "role" => role, "direction" => direction).record(sound.mos);
+        histogram!("segue_leg_loss_ratio", "role" => role, "direction" => direction).record(sound.loss);
+        histogram!("segue_leg_jitter_seconds", "role" => role, "direction" => direction)
+            .record(sound.jitter.as_secs_f64());
+    }
+    if let Some(trip) = quality.round_trip {
+        histogram!("segue_leg_round_trip_seconds", "role" => role).record(trip.as_secs_f64());
+    }
+}
+
+/// A leg was hung up because nothing was heard of it.
+pub(crate) fn leg_dead(party: Party) {
+    counter!("segue_legs_dead_total", "role" => role(party)).increment(1);
+}
+
+fn role(party: Party) -> &'static str {
+    match party {
+        Party::Caller => "caller",
+        Party::Bot => "bot",
+        Party::Agent => "agent",
+    }
 }
 
 /// How long the steps of a handoff took, where they were reached.

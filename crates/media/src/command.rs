@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     g711::Law,
+    quality::LegQuality,
     session::{Codec, MediaDescription, WideFrame},
 };
 
@@ -61,6 +62,14 @@ pub enum Command {
         leg: LegId,
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         keys: Vec<char>,
+    },
+    /// A key of the far side that signalling told (SIP INFO). It counts like one heard on the leg itself, and
+    /// once if it is heard there too.
+    Press {
+        /// Whose leg.
+        leg: LegId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        key: char,
     },
     /// Give or stop giving the frames of a leg to the outside.
     Tap {
@@ -142,12 +151,29 @@ pub enum Report {
         /// What was sent to it.
         ear: EarMeasure,
     },
+    /// Nothing came from the far side for too long ([`EngineConfig::dead`](crate::EngineConfig::dead)). Told
+    /// again when it lasts as long again.
+    Dead {
+        /// Which leg.
+        leg: LegId,
+        /// For how long.
+        silent: Duration,
+    },
+    /// What the sound of the last few seconds was worth.
+    Quality {
+        /// Which leg.
+        leg: LegId,
+        /// How it sounded.
+        quality: LegQuality,
+    },
     /// The last word about a leg.
     Closed {
         /// Which leg.
         leg: LegId,
         /// Its numbers.
         stats: LegStats,
+        /// How it sounded, over its whole life.
+        quality: LegQuality,
     },
 }
 
@@ -169,6 +195,8 @@ pub struct LegStats {
     pub received: u64,
     /// Packets that never came, by sequence number.
     pub lost: u64,
+    /// Runs of packets that never came.
+    pub loss_bursts: u64,
     /// Packets that came too late to be played.
     pub late: u64,
     /// Packets that came twice.
@@ -185,6 +213,8 @@ pub struct LegStats {
     pub concealed: u64,
     /// How long the jitter buffer holds sound back at present.
     pub delay: Duration,
+    /// How often the far side reported of our packets.
+    pub far_reports: u64,
     /// Of our packets, those that the far side reported as lost.
     pub far_lost: u64,
     /// The jitter that the far side reported of our packets.

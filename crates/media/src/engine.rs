@@ -17,10 +17,13 @@ use crate::{
     g711::Law,
     jitter::JitterLimits,
     legs::{Leg, Legs, Slot},
+    life::{DeadLimits, JUDGED_EVERY},
     music::Music,
     outbox::Outbox,
+    presses::Told,
+    quality::Assessor,
     random::Random,
-    rtcp::{Control, Way},
+    rtcp::{Control, Invalid, Way},
     rtp,
     session::Codec,
     voice::{Arrival, Arrived, Tapped, Voice},
@@ -47,6 +50,10 @@ pub struct EngineConfig {
     pub forward: bool,
     /// Mean time between two RTCP reports of a leg (RFC 3550 §6.2); zero sends none.
     pub rtcp_interval: Duration,
+    /// How long a leg may be silent before it is told as dead.
+    pub dead: DeadLimits,
+    /// How often the quality of a leg is told; zero tells only that of its whole life.
+    pub quality_interval: Duration,
     /// What is heard on hold and as filler.
     pub music: Music,
 }
@@ -64,6 +71,8 @@ impl Default for EngineConfig {
             telephone_event: 101,
             forward: true,
             rtcp_interval: Duration::from_secs(5),
+            dead: DeadLimits::default(),
+            quality_interval: Duration::from_secs(5),
             music: Music::render(),
         }
     }
@@ -106,6 +115,8 @@ pub struct Engine {
 const EARLY: Duration = Duration::from_millis(8);
 /// A tick that comes further before its time than this means that the clock was set back.
 const STEP_BACK_MAX: Duration = Duration::from_millis(200);
+/// Ticks between two looks at who is still there.
+const JUDGED_TICKS: u64 = (JUDGED_EVERY.as_millis() / FRAME_TIME.as_millis()) as u64;
 /// Reports waiting to be taken; beyond it keys, the only ones that strangers can cause, are dropped.
 const REPORTS_MAX: usize = 16_384;
 
@@ -131,10 +142,10 @@ impl Engine {
     /// Carries out an order. Orders for legs that are gone change nothing; a prompt for one ends as stopped.
     pub fn command(&mut self, now: Duration, command: Command) {
         match command {
-            Command::Open { leg, codec, watched } => self.open(leg, codec, watched),
+            Command::Open { leg, codec, watched } => self.open(now, leg, codec, watched),
             Command::Remote { leg, description, signalling } => {
                 if let Some(leg) = self.legs.named_mut(leg) {
-                    leg.voice.remote(&description, signalling.map(|address| address.ip()));
+                    leg.voice.remote(now, &description, signalling.map(|address| address.ip()));
                     leg.ear.remote(&description);
                     leg.control.remote(&description);
                 }
@@ -155,6 +166,7 @@ impl Engine {
                     self.counters.keys_dropped += leg.ear.send_keys(keys);
                 }
             }
+            Command::Press { leg, key } => self.signalled(now, leg, key),
             Command::Tap { leg, on } => {
                 if let Some(leg) = self.legs.named_mut(leg) {
                     leg.tapped = on;
@@ -183,9 +195,13 @@ impl Engine {
         };
         let Some(open) = self.legs.at_mut(slot) else { return };
         if channel == Channel::Rtcp || rtp::is_rtcp(bytes) {
-            let ours = open.voice.lock.admits_control(from);
-            if !ours || open.control.read(now, from, open.ear.timeline().ssrc, bytes).is_err() {
+            if !open.voice.lock.admits_control(from) {
                 open.voice.reject();
+                return;
+            }
+            match open.control.read(now, from, open.ear.timeline().ssrc, bytes) {
+                Ok(claimed) => open.voice.life.control(now, claimed),
+                Err(Invalid) => open.voice.reject(),
             }
             return;
         }
@@ -195,7 +211,7 @@ impl Engine {
         }
         match arrival.kind {
             Arrived::Audio(codec) => self.spoken(now, slot, codec, &arrival),
-            Arrived::Event(key) => self.pressed(slot, key, &arrival),
+            Arrived::Event(key) => self.pressed(now, slot, key, &arrival),
             Arrived::Pause => self.paused(slot),
         }
     }
@@ -244,6 +260,7 @@ impl Engine {
         Some(LegStats {
             sent: leg.ear.timeline().packets,
             round_trip: far.round_trip,
+            far_reports: far.reports,
             far_lost: far.lost,
             far_jitter: far.jitter,
             ..leg.voice.stats()
@@ -262,7 +279,7 @@ impl Engine {
         EngineCounters { packets_untaken: self.outbox.dropped(), ..self.counters }
     }
 
-    fn open(&mut self, leg: LegId, codec: Codec, watched: bool) {
+    fn open(&mut self, now: Duration, leg: LegId, codec: Codec, watched: bool) {
         if self.legs.len() >= self.config.legs_max || self.legs.place(leg).is_some() {
             self.reports.push_back(Report::Refused { leg });
             return;
@@ -271,7 +288,8 @@ impl Engine {
         let voice = Voice::new(codec, self.config.jitter, self.config.telephone_event);
         let ear = Ear::new(codec, self.config.forward, watchdog, &mut self.random);
         let control = Control::new(self.config.rtcp_interval, &mut self.random);
-        self.legs.open(Leg::new(leg, voice, ear, control));
+        let assessor = Assessor::new(self.config.quality_interval, now);
+        self.legs.open(Leg::new(leg, voice, ear, control, assessor));
     }
 
     fn close(&mut self, now: Duration, leg: LegId) {
@@ -279,8 +297,11 @@ impl Engine {
         let playing = self.legs.at_mut(slot).and_then(|leg| leg.ear.silence());
         self.ended(playing, false);
         self.report(now, slot, true);
+        let quality = self.legs.at(slot).map(|leg| leg.assessor.whole(&stats));
         self.legs.close(leg);
-        self.reports.push_back(Report::Closed { leg, stats });
+        if let Some(quality) = quality {
+            self.reports.push_back(Report::Closed { leg, stats, quality });
+        }
     }
 
     fn play(&mut self, leg: LegId, play: PlayId, sound: Sound) {
@@ -330,8 +351,12 @@ impl Engine {
     }
 
     /// A far side sent a packet of a telephone event: whoever listens to it gets it, forwarded or made anew.
-    fn pressed(&mut self, slot: Slot, key: Option<char>, arrival: &Arrival<'_>) {
-        let Some(leg) = self.legs.at(slot) else { return };
+    /// One whose press was told by signalling before is passed over: its key is sent to them already.
+    fn pressed(&mut self, now: Duration, slot: Slot, key: Option<char>, arrival: &Arrival<'_>) {
+        let Some(leg) = self.legs.at_mut(slot) else { return };
+        if !leg.presses.heard(now, key, arrival.header.timestamp) {
+            return;
+        }
         let source = Source::Leg(leg.id);
         let full = self.reports.len() >= REPORTS_MAX;
         match key {
@@ -351,6 +376,28 @@ impl Engine {
                     self.counters.keys_dropped += leg.ear.send_keys([key]);
                 }
                 (Some(_) | None, _, _) => {}
+            }
+        }
+    }
+
+    /// A key of a far side was told by signalling: whoever listens to it gets the key too.
+    fn signalled(&mut self, now: Duration, leg: LegId, key: char) {
+        let Some(slot) = self.legs.place(leg) else { return };
+        let is_new = self.legs.at_mut(slot).is_some_and(|leg| leg.presses.is_new(now, key, Told::Signalling));
+        if !is_new {
+            return;
+        }
+        if self.reports.len() >= REPORTS_MAX {
+            self.counters.keys_dropped += 1;
+            return;
+        }
+        self.reports.push_back(Report::Key { leg, key });
+        let mut number = 0;
+        while let Some(listener) = self.legs.listener(slot, number) {
+            number += 1;
+            let Some(open) = self.legs.at_mut(listener) else { continue };
+            if open.ear.listens_to() == Source::Leg(leg) {
+                self.counters.keys_dropped += open.ear.send_keys([key]);
             }
         }
     }
@@ -388,6 +435,29 @@ impl Engine {
             self.tick_ear(now, slot);
         }
         self.legs.iter_mut().for_each(|leg| leg.ear.advance());
+        if self.counters.ticks.is_multiple_of(JUDGED_TICKS) {
+            self.judge(now);
+        }
+    }
+
+    /// Tells which far sides are silent for too long, and what sound was worth.
+    fn judge(&mut self, now: Duration) {
+        for slot in self.legs.slots() {
+            let Some(open) = self.legs.at_mut(slot) else { continue };
+            let leg = open.id;
+            if let Some(silent) = open.voice.life.judge(now, self.config.dead) {
+                self.reports.push_back(Report::Dead { leg, silent });
+            }
+            if !open.assessor.is_due(now) {
+                continue;
+            }
+            if let Some(stats) = self.stats(leg)
+                && let Some(open) = self.legs.at_mut(slot)
+            {
+                let quality = open.assessor.running(now, &stats);
+                self.reports.push_back(Report::Quality { leg, quality });
+            }
+        }
     }
 
     /// Makes and sends one ear's frame where none was forwarded, and its control report if that is due.

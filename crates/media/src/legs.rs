@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use crate::{
     command::{LegId, Source},
     ear::Ear,
+    presses::Presses,
+    quality::Assessor,
     rtcp::Control,
     voice::Voice,
 };
@@ -23,6 +25,8 @@ pub(crate) struct Leg {
     pub(crate) ear: Ear,
     pub(crate) control: Control,
     pub(crate) tapped: bool,
+    pub(crate) presses: Presses,
+    pub(crate) assessor: Assessor,
     /// The voice that the ear is wired to, if it is open.
     hears: Option<Slot>,
     /// The ears that are wired to the voice.
@@ -41,8 +45,18 @@ pub(crate) struct Legs {
 }
 
 impl Leg {
-    pub(crate) const fn new(id: LegId, voice: Voice, ear: Ear, control: Control) -> Self {
-        Self { id, voice, ear, control, tapped: false, hears: None, listeners: Vec::new() }
+    pub(crate) fn new(id: LegId, voice: Voice, ear: Ear, control: Control, assessor: Assessor) -> Self {
+        Self {
+            id,
+            voice,
+            ear,
+            control,
+            tapped: false,
+            presses: Presses::default(),
+            assessor,
+            hears: None,
+            listeners: Vec::new(),
+        }
     }
 }
 

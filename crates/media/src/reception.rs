@@ -8,6 +8,8 @@ pub(crate) struct Reception {
     stream: Option<Stream>,
     /// Sums of the SSRCs before this one.
     past: Totals,
+    /// Runs of packets that never came, over all SSRCs.
+    bursts: u64,
 }
 
 /// What a whole leg received, over all SSRCs.
@@ -68,12 +70,23 @@ impl Reception {
         let ahead = sequence.wrapping_sub(stream.highest as u16);
         let behind = ahead.wrapping_neg();
         if (1..DROPOUT_MAX).contains(&ahead) {
+            self.bursts += u64::from(ahead > 1);
             stream.highest = stream.highest.wrapping_add(u32::from(ahead));
             stream.seen = stream.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
         } else if behind < 64 {
             let bit = 1 << behind;
             if stream.seen & bit != 0 {
                 return Seen::Again;
+            }
+            // A late one ends the run that it was missing from, shortens it, or splits it.
+            let neighbours = [behind.checked_sub(1), Some(behind + 1)];
+            let came = |place: Option<u16>| {
+                place.is_some_and(|place| stream.seen.checked_shr(u32::from(place)).unwrap_or(1) & 1 == 1)
+            };
+            match neighbours.map(came) {
+                [true, true] => self.bursts = self.bursts.saturating_sub(1),
+                [false, false] => self.bursts += 1,
+                [true, false] | [false, true] => {}
             }
             stream.seen |= bit;
         } else if stream.restart == Some(sequence) {
@@ -113,6 +126,11 @@ impl Reception {
     pub(crate) fn lost(&self) -> u64 {
         let totals = self.totals();
         totals.expected.saturating_sub(totals.received)
+    }
+
+    /// Runs of packets that never came.
+    pub(crate) const fn bursts(&self) -> u64 {
+        self.bursts
     }
 
     pub(crate) fn jitter(&self) -> Duration {
@@ -197,6 +215,17 @@ mod tests {
         }
         let block = reception.block().unwrap();
         assert_eq!((block.lost, block.fraction_lost), (25, 0));
+    }
+
+    #[test]
+    fn bursts_of_loss_are_counted_and_late_packets_taken_out_of_them() {
+        let bursts = |sequences: &[u16]| noted(sequences.iter().copied()).0.bursts();
+        assert_eq!(bursts(&[1, 2, 3, 4]), 0);
+        assert_eq!(bursts(&[1, 3, 4, 8, 9]), 2);
+        assert_eq!(bursts(&[1, 3, 2, 4]), 0, "overtaken, not lost");
+        assert_eq!(bursts(&[1, 5, 2]), 1, "3 and 4 are still missing");
+        assert_eq!(bursts(&[1, 6, 4]), 2, "2 to 3, and 5");
+        assert_eq!(bursts(&[65_534, 1, 65_535, 0]), 0);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Control {
 /// What the far side reported of our stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FarSide {
+    /// How often it reported.
+    pub(crate) reports: u64,
     pub(crate) round_trip: Option<Duration>,
     pub(crate) lost: u64,
     pub(crate) jitter: Duration,
@@ -159,16 +161,18 @@ impl Control {
         out
     }
 
-    /// Takes in a compound from the far side; `ours` is the SSRC that we send with.
+    /// Takes in a compound from the far side; `ours` is the SSRC that we send with. Gives how many packets the far
+    /// side says that it sent, if it says so.
     pub(crate) fn read(
         &mut self,
         now: Duration,
         from: SocketAddr,
         ours: u32,
         bytes: &[u8],
-    ) -> Result<(), Invalid> {
+    ) -> Result<Option<u32>, Invalid> {
         validate(bytes)?;
         self.source = Some(from);
+        let mut claimed = None;
         let mut rest = bytes;
         while let Ok(packet) = take(&mut rest) {
             match packet.kind {
@@ -177,13 +181,14 @@ impl Control {
                         continue;
                     };
                     self.heard = Some((u32::from_be_bytes([n2, n3, n4, n5]), now));
+                    claimed = packet.body.get(16..20).and_then(|count| count.try_into().ok());
                     self.blocks(now, ours, packet.count, blocks);
                 }
                 RECEIVER => self.blocks(now, ours, packet.count, packet.body.get(4..).unwrap_or(&[])),
                 _ => {}
             }
         }
-        Ok(())
+        Ok(claimed.map(u32::from_be_bytes))
     }
 
     fn blocks(&mut self, now: Duration, ours: u32, count: u8, bytes: &[u8]) {
@@ -202,6 +207,7 @@ impl Control {
             }
             // The cumulative loss is signed (24 bits): duplicates can make it negative.
             let lost = (lost << 8).cast_signed() >> 8;
+            self.far.reports += 1;
             self.far.lost = u64::try_from(lost).unwrap_or(0);
             self.far.jitter = Duration::from_micros(u64::from(jitter) * 125);
             let trip = middle(now).wrapping_sub(reported).wrapping_sub(delay);
@@ -391,7 +397,7 @@ mod tests {
     #[test]
     fn what_is_no_compound_is_refused_whole() {
         let good = control().compound(NOW, &timeline(9), (Some(5), &mut received(5, |_| false)), true);
-        assert_eq!(control().read(NOW, from(), 1, &good), Ok(()));
+        assert_eq!(control().read(NOW, from(), 1, &good), Ok(Some(9)));
         let check =
             |bytes: &[u8]| assert_eq!(control().read(NOW, from(), 1, bytes), Err(Invalid), "{bytes:?}");
         check(&[]);

@@ -11,6 +11,7 @@ use crate::{
     g711::{FRAME, Frame, Law},
     jitter::{JitterBuffer, JitterLimits, Laid, Packet, Taken},
     keys::{Event, KeyListener},
+    life::Life,
     lock::{SourceLock, Verdict},
     reception::{Reception, Seen},
     rtp::Header,
@@ -22,6 +23,7 @@ pub(crate) struct Voice {
     types: PayloadTypes,
     pub(crate) lock: SourceLock,
     pub(crate) reception: Reception,
+    pub(crate) life: Life,
     listener: KeyListener,
     buffer: JitterBuffer,
     concealment: Concealment,
@@ -113,6 +115,7 @@ impl Voice {
             types: PayloadTypes { codecs: Vec::new(), events: [None, Some(telephone_event)] },
             lock: SourceLock::default(),
             reception: Reception::default(),
+            life: Life::default(),
             listener: KeyListener::default(),
             buffer: JitterBuffer::new(limits),
             concealment: Concealment::new(codec),
@@ -125,7 +128,13 @@ impl Voice {
         }
     }
 
-    pub(crate) fn remote(&mut self, description: &MediaDescription, signalling: Option<IpAddr>) {
+    pub(crate) fn remote(
+        &mut self,
+        now: Duration,
+        description: &MediaDescription,
+        signalling: Option<IpAddr>,
+    ) {
+        self.life.agreed(now, description.direction);
         self.lock.remote(description.rtp, signalling);
         self.types.codecs = laws(description).collect();
         if let Some(event) = self.types.events.first_mut() {
@@ -164,6 +173,10 @@ impl Voice {
                 self.reject();
                 return None;
             }
+        }
+        match kind {
+            Kind::ComfortNoise => self.life.comfort_noise(now),
+            Kind::Audio(_) | Kind::Event | Kind::Unknown => self.life.sound(now),
         }
         if self.reception.note(header.sequence) == Seen::Again {
             self.counts.duplicated += 1;
@@ -257,12 +270,13 @@ impl Voice {
         LegStats {
             received: self.reception.totals().received,
             lost: self.reception.lost(),
+            loss_bursts: self.reception.bursts(),
             late: self.counts.late,
             duplicated: self.counts.duplicated,
             rejected: self.counts.rejected,
             jitter: self.reception.jitter(),
             concealed: self.counts.concealed,
-            delay: self.buffer.delay(),
+            delay: if self.buffered { self.buffer.delay() } else { Duration::ZERO },
             ..LegStats::default()
         }
     }

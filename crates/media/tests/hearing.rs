@@ -223,7 +223,7 @@ fn an_ear_whose_peer_is_gone_hears_comfort_noise() {
     world.command(Command::Close { leg: bot });
     world.run(SECOND);
     assert!((level::dbov(&world.far(caller).sound(40)) - level::COMFORT_NOISE).abs() < 1.0);
-    let Some((_, Report::Closed { leg, stats })) = world.reports.last() else { panic!("no last word") };
+    let Some((_, Report::Closed { leg, stats, .. })) = world.reports.last() else { panic!("no last word") };
     assert_eq!(*leg, bot);
     assert_eq!((stats.received, stats.sent, stats.lost, stats.late, stats.rejected), (50, 50, 0, 0, 0));
     assert_eq!(world.engine.legs(), 2);

@@ -60,6 +60,11 @@ impl Coverage {
                     self.reached("bot", &"declared and left");
                 }
             }
+            Event::Dead { attempt, .. } => {
+                if watch.ears.is_up(*attempt) {
+                    self.reached("fell silent in phase", &(watch.ears.party(*attempt), watch.phase()));
+                }
+            }
             Event::BotDeclared(_) => self.reached("bot", &"declared and stayed"),
             Event::Failed { failure, .. } => self.reached("dial failure", failure),
             Event::Played { how, .. } => self.reached("played", how),

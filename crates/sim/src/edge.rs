@@ -72,11 +72,16 @@ impl World {
         self.timeline.after(delay + late, Thing::Tell(number, event));
     }
 
-    /// The end of a leg is noticed later, by its silence; other news is gone for good.
+    /// The end of a leg is noticed later, by its silence or by its session timer; other news is gone for good.
     fn lose(&mut self, number: usize, event: Event) {
         if let Event::Ended { attempt, .. } = event {
-            let ended = Event::Ended { attempt, cause: LegEnd::Lost, declared: None };
-            self.timeline.after(Duration::from_secs(30), Thing::Tell(number, ended));
+            let silent = Duration::from_secs(6);
+            if self.chance.chance(0.7) {
+                self.timeline.after(silent, Thing::Tell(number, Event::Dead { attempt, silent }));
+            } else {
+                let ended = Event::Ended { attempt, cause: LegEnd::Lost, declared: None };
+                self.timeline.after(Duration::from_secs(30), Thing::Tell(number, ended));
+            }
         }
     }
 

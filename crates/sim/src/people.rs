@@ -158,6 +158,7 @@ impl World {
             | Milestone::Waiting { .. }
             | Milestone::Saying { .. }
             | Milestone::Leg { .. }
+            | Milestone::Quality { .. }
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }

@@ -151,12 +151,18 @@ const ENDS: &[&str] = &[
     "ended by Bot",
     "ended by Agent",
     "ended by Us",
+    "ended by Lost",
+    "fell silent in phase (Some(Caller), Some(WithAgent))",
+    "fell silent in phase (Some(Bot), Some(WithBot))",
+    "fell silent in phase (Some(Agent), Some(HandingOff))",
+    "fell silent in phase (Some(Agent), Some(WithAgent))",
     "hang up PeerHungUp",
     "hang up Replaced",
     "hang up NotAccepted",
     "hang up NoAnswer",
     "hang up Canceled",
     "hang up Failed",
+    "hang up Dead",
     "hang up ShuttingDown",
 ];
 

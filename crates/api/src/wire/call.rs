@@ -5,6 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     handoff::Handoff,
+    quality::{LegQuality, PacketCounts},
     time,
     words::{EndedBy, HandoffState, Party, Phase, Speaker, StateFilter},
 };
@@ -83,7 +84,7 @@ pub(crate) struct CallWhole {
     /// In a few words.
     #[serde(flatten)]
     pub(crate) call: Call,
-    /// Its legs, while it lives.
+    /// Its legs while it lives; afterwards those whose sound was measured.
     pub(crate) legs: Vec<Leg>,
     /// What was said, by everybody, in the order in which it was said.
     pub(crate) transcript: Vec<Utterance>,
@@ -92,7 +93,7 @@ pub(crate) struct CallWhole {
     pub(crate) handoff: Option<Handoff>,
 }
 
-/// One leg of a live call.
+/// One leg of a call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Leg {
     /// Its number in the call.
@@ -101,6 +102,12 @@ pub(crate) struct Leg {
     pub(crate) party: Party,
     /// Whether it is up.
     pub(crate) up: bool,
+    /// What its sound was worth: over the last seconds while it is up, over its whole life afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quality: Option<LegQuality>,
+    /// What came and went; known when the leg is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) packets: Option<PacketCounts>,
 }
 
 /// One finished piece of transcript.
@@ -154,7 +161,13 @@ impl From<&CallSnapshot> for CallWhole {
 
 impl From<&LegSnapshot> for Leg {
     fn from(leg: &LegSnapshot) -> Self {
-        Self { attempt: leg.attempt.0, party: leg.party.into(), up: leg.up }
+        Self {
+            attempt: leg.attempt.0,
+            party: leg.party.into(),
+            up: leg.up,
+            quality: leg.quality.as_ref().map(Into::into),
+            packets: leg.packets.map(Into::into),
+        }
     }
 }
 

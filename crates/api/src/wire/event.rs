@@ -9,6 +9,7 @@ use super::{
     call::Utterance,
     handoff::{Card, Reason, Waiting},
     people::{Agent, Queue},
+    quality::LegQuality,
     time,
     words::{Advice, EndedBy, HandoffState, Party, Phase},
 };
@@ -88,6 +89,17 @@ pub(crate) enum EventData {
         party: Party,
         /// Up or down.
         up: bool,
+    },
+    /// `segue.call.quality`: of each leg every few seconds, and once of its whole life.
+    Quality {
+        /// The leg's number in the call.
+        attempt: u32,
+        /// Whose.
+        party: Party,
+        /// What its sound was worth.
+        quality: LegQuality,
+        /// Whether the leg is over and this is of its whole life.
+        is_final: bool,
     },
     /// `segue.handoff.card`.
     Card(Box<Card>),
@@ -180,6 +192,15 @@ fn of_call(milestone: &Milestone) -> (&'static str, EventData) {
         Milestone::Leg { attempt, party, up } => {
             ("segue.call.leg", EventData::Leg { attempt: attempt.0, party: (*party).into(), up: *up })
         }
+        Milestone::Quality { attempt, party, quality, whole } => (
+            "segue.call.quality",
+            EventData::Quality {
+                attempt: attempt.0,
+                party: (*party).into(),
+                quality: quality.into(),
+                is_final: *whole,
+            },
+        ),
         Milestone::Brief(brief) => ("segue.handoff.card", EventData::Card(Box::new((&**brief).into()))),
         Milestone::Ended { by } => ("segue.call.ended", EventData::Ended { by: (*by).into() }),
     }

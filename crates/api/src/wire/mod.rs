@@ -6,6 +6,7 @@ mod call;
 mod event;
 mod handoff;
 mod people;
+mod quality;
 mod request;
 mod words;
 

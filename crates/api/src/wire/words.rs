@@ -103,6 +103,8 @@ words! {
         Bot,
         /// The agent hung up.
         Agent,
+        /// The caller's leg broke, or nothing was heard of it any more.
+        Lost,
         /// The gateway ended it.
         Us,
     }

@@ -17,7 +17,7 @@ pub(crate) struct Ending {
 /// Says the last words, over what the caller's ear is wired to by then, and then ends the call. Without words it ends at once.
 pub(crate) fn farewell(core: &mut Core, by: EndedBy, words: &[Message]) -> State {
     let why = match by {
-        EndedBy::Us => HangUpWhy::Failed,
+        EndedBy::Us | EndedBy::Lost => HangUpWhy::Failed,
         EndedBy::Caller | EndedBy::Bot | EndedBy::Agent => HangUpWhy::PeerHungUp,
     };
     farewell_because(core, by, words, why)
@@ -44,7 +44,7 @@ impl Ending {
         match news {
             News::Spoken(Spoken::Farewell, _) | News::Due(Timer::Farewell) => {
                 let why = match self.by {
-                    EndedBy::Us => HangUpWhy::Failed,
+                    EndedBy::Us | EndedBy::Lost => HangUpWhy::Failed,
                     EndedBy::Caller | EndedBy::Bot | EndedBy::Agent => HangUpWhy::PeerHungUp,
                 };
                 core.finish(self.by, why);

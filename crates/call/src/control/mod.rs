@@ -44,7 +44,7 @@ use self::{
 };
 use crate::{
     action::{Action, HangUpWhy},
-    event::Event,
+    event::{Event, LegEnd},
     party::{AttemptId, Party},
     policy::{Message, Policy},
     record::{EndedBy, Milestone},
@@ -98,7 +98,7 @@ impl Call {
         match triage::triage(&mut self.core, event, before_bridge) {
             Triaged::Nothing => {}
             Triaged::Alarm => self.alarm(),
-            Triaged::CallerGone => self.leave(End::CallerGone),
+            Triaged::CallerGone(how) => self.leave(End::CallerGone(how)),
             Triaged::Shutdown => self.leave(End::Shutdown),
             Triaged::News(news) => {
                 for news in news {
@@ -152,11 +152,12 @@ impl Call {
     fn leave(&mut self, end: End) {
         let core = &mut self.core;
         let why = match end {
-            End::CallerGone => HangUpWhy::PeerHungUp,
+            End::CallerGone(_) => HangUpWhy::PeerHungUp,
             End::Shutdown => HangUpWhy::ShuttingDown,
         };
         let mut by = match end {
-            End::CallerGone => EndedBy::Caller,
+            End::CallerGone(LegEnd::HungUp) => EndedBy::Caller,
+            End::CallerGone(LegEnd::Lost | LegEnd::Error) => EndedBy::Lost,
             End::Shutdown => EndedBy::Us,
         };
         let mut cut_short = false;
@@ -167,7 +168,7 @@ impl Call {
             State::Connecting(_) | State::WithBot(_) | State::Ended => {}
             State::HandingOff(handoff) => {
                 let why = match end {
-                    End::CallerGone => HangUpWhy::Canceled,
+                    End::CallerGone(_) => HangUpWhy::Canceled,
                     End::Shutdown => HangUpWhy::ShuttingDown,
                 };
                 handoff.cancel(why, core);
@@ -184,7 +185,7 @@ impl Call {
         }
         self.state = match end {
             End::Shutdown if !cut_short => ending::farewell_because(core, by, &[Message::ShuttingDown], why),
-            End::CallerGone | End::Shutdown => {
+            End::CallerGone(_) | End::Shutdown => {
                 core.finish(by, why);
                 State::Ended
             }
@@ -195,7 +196,7 @@ impl Call {
 /// What ends a call from outside its rules.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    CallerGone,
+    CallerGone(LegEnd),
     Shutdown,
 }
 

@@ -22,8 +22,8 @@ pub(crate) enum Triaged {
     Nothing,
     /// Timers may be due.
     Alarm,
-    /// The caller hung up.
-    CallerGone,
+    /// The caller's leg is gone.
+    CallerGone(LegEnd),
     /// The gateway goes down.
     Shutdown,
     /// News for the state, in order.
@@ -45,6 +45,7 @@ pub(crate) fn triage(core: &mut Core, event: Event, before_bridge: bool) -> Tria
         Event::Answered { attempt } => answered(core, attempt).into(),
         Event::Failed { attempt, failure } => failed(core, attempt, failure),
         Event::Ended { attempt, cause, declared } => ended(core, attempt, cause, declared),
+        Event::Dead { attempt, .. } => dead(core, attempt),
         Event::BotDeclared(declared) => Triaged::News(bot_declared(core, declared, before_bridge)),
         Event::Key { attempt, key } => pressed(core, attempt, key, before_bridge),
         Event::Heard(utterance) => Triaged::News(heard(core, utterance, before_bridge)),
@@ -94,7 +95,7 @@ fn failed(core: &mut Core, attempt: AttemptId, failure: DialFailure) -> Triaged 
         None => Triaged::Nothing,
         Some(Party::Caller) => {
             core.leg_gone(Party::Caller);
-            Triaged::CallerGone
+            Triaged::CallerGone(LegEnd::Error)
         }
         // A leg that was up cannot fail to be reached: whatever is meant, it is gone.
         Some(party @ (Party::Bot | Party::Agent)) if core.legs.is_up(party) => {
@@ -116,7 +117,7 @@ fn ended(core: &mut Core, attempt: AttemptId, cause: LegEnd, declared: Option<De
         None => Triaged::Nothing,
         Some(Party::Caller) => {
             core.leg_gone(Party::Caller);
-            Triaged::CallerGone
+            Triaged::CallerGone(cause)
         }
         Some(Party::Bot) => {
             core.leg_gone(Party::Bot);
@@ -134,6 +135,19 @@ fn ended(core: &mut Core, attempt: AttemptId, cause: LegEnd, declared: Option<De
             core.leg_gone(Party::Agent);
             Some(News::AgentGone(cause)).into()
         }
+    }
+}
+
+/// A leg that nothing is heard of is hung up, and counts as lost.
+fn dead(core: &mut Core, attempt: AttemptId) -> Triaged {
+    let Some(party) = core.legs.party(attempt).filter(|party| core.legs.is_up(*party)) else {
+        return Triaged::Nothing;
+    };
+    core.hang_up(party, HangUpWhy::Dead);
+    match party {
+        Party::Caller => Triaged::CallerGone(LegEnd::Lost),
+        Party::Bot => Some(News::BotGone(LegEnd::Lost)).into(),
+        Party::Agent => Some(News::AgentGone(LegEnd::Lost)).into(),
     }
 }
 

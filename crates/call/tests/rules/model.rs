@@ -80,6 +80,7 @@ impl Model {
             | Event::Recalled { .. }
             | Event::AgentChose { .. }
             | Event::Customer(_)
+            | Event::Dead { .. }
             | Event::Shutdown => {}
         }
     }
@@ -217,7 +218,10 @@ impl Model {
                     "every handoff is closed",
                 )?;
             }
-            Entry::HandoffOpened { .. } | Entry::Ticket { .. } | Entry::HandoffClosed { .. } => {}
+            Entry::HandoffOpened { .. }
+            | Entry::Ticket { .. }
+            | Entry::LegMeasured(_)
+            | Entry::HandoffClosed { .. } => {}
         }
         Ok(())
     }

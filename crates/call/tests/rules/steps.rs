@@ -130,6 +130,9 @@ impl Run {
             26 if step.choice < 20 => {
                 Event::Ended { attempt: AttemptId::CALLER, cause: LegEnd::HungUp, declared: None }
             }
+            33 => {
+                Event::Dead { attempt: self.not_the_caller(attempt, step)?, silent: Duration::from_secs(6) }
+            }
             27..=31 => Event::Notice(notice(step, model)),
             32 => {
                 self.now = self.now.max(self.call.poll_timeout()?);

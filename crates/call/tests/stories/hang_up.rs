@@ -30,8 +30,8 @@ fn the_caller_hangs_up_with_the_bot() {
 }
 
 #[test]
-fn a_caller_whose_leg_breaks_has_hung_up() {
-    let expected = ["hang up 1 PeerHungUp", "promise record by Caller", "finished"];
+fn a_caller_whose_leg_breaks_ends_the_call_as_lost() {
+    let expected = ["hang up 1 PeerHungUp", "promise record by Lost", "finished"];
     Story::with_bot().ended(0, LegEnd::Lost).does(&expected);
     Story::with_bot().failed(0, DialFailure::ServerError).does(&expected);
 }

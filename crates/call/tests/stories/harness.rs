@@ -227,6 +227,11 @@ impl Story {
         self.on(Event::Ended { attempt: AttemptId(attempt), cause, declared: None })
     }
 
+    /// Nothing was heard of a leg for six seconds.
+    pub(crate) fn dead(&mut self, attempt: u32) -> &mut Self {
+        self.on(Event::Dead { attempt: AttemptId(attempt), silent: Duration::from_secs(6) })
+    }
+
     pub(crate) fn hung_up(&mut self, attempt: u32) -> &mut Self {
         self.ended(attempt, LegEnd::HungUp)
     }
@@ -383,6 +388,7 @@ fn kept(entry: &Entry) -> String {
         Entry::Accepted { handoff, agent } => format!("accepted {handoff} {agent}"),
         Entry::Bridged { handoff, agent } => format!("bridged {handoff} {agent}"),
         Entry::HandoffClosed { handoff, state } => format!("closed {handoff} {state:?}"),
+        Entry::LegMeasured(leg) => format!("measured {}", leg.attempt.0),
         Entry::CallRecord(record) => {
             let states: Vec<String> =
                 record.handoffs.iter().map(|handoff| format!(" {:?}", handoff.state)).collect();
@@ -407,6 +413,7 @@ fn told(milestone: &Milestone) -> String {
         Milestone::Leg { party: whose, up, .. } => {
             format!("{} leg {}", party(*whose), if *up { "up" } else { "down" })
         }
+        Milestone::Quality { attempt, .. } => format!("quality of {}", attempt.0),
         Milestone::Brief(brief) => format!("brief {}", brief.revision),
         Milestone::Ended { by } => format!("ended by {by:?}"),
     }

@@ -5,6 +5,7 @@
 mod agent;
 mod bot;
 mod bridge;
+mod dead;
 mod fallback;
 mod hang_up;
 mod harness;

@@ -203,6 +203,7 @@ impl CallTask {
             | Milestone::Waiting { .. }
             | Milestone::Saying { .. }
             | Milestone::Leg { .. }
+            | Milestone::Quality { .. }
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }
@@ -268,6 +269,9 @@ impl CallTask {
 
     async fn hang_up(&mut self, attempt: AttemptId, why: HangUpWhy) {
         let Some(leg) = self.legs.remove(attempt) else { return };
+        if why == HangUpWhy::Dead {
+            metrics::leg_dead(leg.party);
+        }
         self.media.close(leg.media.leg);
         match leg.signalling {
             Signalling::Waiting(incoming) => incoming.refuse(Refusal::NobodyThere).await,
@@ -283,6 +287,7 @@ fn measure(record: &CallRecord) {
         EndedBy::Caller => "caller",
         EndedBy::Bot => "bot",
         EndedBy::Agent => "agent",
+        EndedBy::Lost => "lost",
         EndedBy::Us => "us",
     });
     for handoff in &record.handoffs {

@@ -100,7 +100,14 @@ impl CallTask {
                 let declared = segue_bot::declared_by_refer(&refer_to, &headers);
                 (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
             }
-            LegEvent::Key(key) => Some(Event::Key { attempt, key }),
+            LegEvent::Key(key) => {
+                // The engine passes it on, and knows whether the media told of the same press.
+                let leg = self.legs.get_mut(attempt)?.media.leg;
+                if let Err(error) = self.media.command(Command::Press { leg, key }) {
+                    tracing::error!(%error, "a key is lost");
+                }
+                None
+            }
             LegEvent::OfferRefused { code } => {
                 tracing::info!(?attempt, code, "a change of media was refused");
                 None

@@ -33,11 +33,14 @@ pub(super) struct Leg {
 #[derive(Default)]
 pub(super) struct Legs {
     legs: BTreeMap<AttemptId, Leg>,
+    /// Legs that were taken out and whose last word the media thread owes us.
+    closing: BTreeMap<LegId, (AttemptId, Party)>,
 }
 
 impl Legs {
-    /// Adds a leg.
+    /// Adds a leg, or puts one back that was taken out.
     pub(super) fn insert(&mut self, attempt: AttemptId, leg: Leg) {
+        self.closing.remove(&leg.media.leg);
         self.legs.insert(attempt, leg);
     }
 
@@ -48,7 +51,26 @@ impl Legs {
 
     /// Takes a leg out.
     pub(super) fn remove(&mut self, attempt: AttemptId) -> Option<Leg> {
-        self.legs.remove(&attempt)
+        let leg = self.legs.remove(&attempt)?;
+        self.closing.insert(leg.media.leg, (attempt, leg.party));
+        Some(leg)
+    }
+
+    /// Whose a media leg is, or was until its last word comes.
+    pub(super) fn whose(&self, media: LegId) -> Option<(AttemptId, Party)> {
+        let mut open = self.legs.iter().filter(|(_, leg)| leg.media.leg == media);
+        let open = open.next().map(|(attempt, leg)| (*attempt, leg.party));
+        open.or_else(|| self.closing.get(&media).copied())
+    }
+
+    /// The media thread said its last word about a leg.
+    pub(super) fn closed(&mut self, media: LegId) -> Option<(AttemptId, Party)> {
+        self.closing.remove(&media)
+    }
+
+    /// Whether the media thread still owes a last word.
+    pub(super) fn closing(&self) -> bool {
+        !self.closing.is_empty()
     }
 
     /// The first of the legs that are left.
@@ -113,6 +135,7 @@ pub(super) fn hang_up(why: HangUpWhy) -> HangUp {
         HangUpWhy::NotAccepted | HangUpWhy::NoAnswer => (19, "No answer from user"),
         HangUpWhy::Canceled => (16, "Canceled"),
         HangUpWhy::Failed => (41, "Temporary failure"),
+        HangUpWhy::Dead => (31, "No media"),
         HangUpWhy::ShuttingDown => (38, "Network out of order"),
     };
     HangUp { cause: Some(cause), headers: Vec::new() }

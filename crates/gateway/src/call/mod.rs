@@ -3,6 +3,7 @@
 mod carry;
 mod dialling;
 mod legs;
+mod measure;
 mod news;
 mod parts;
 mod task;

@@ -31,7 +31,7 @@ pub(crate) struct CallTask {
     pub(super) tasks: JoinSet<()>,
     pub(super) plays: BTreeMap<PlaybackId, Playing>,
     pub(super) finished: bool,
-    inbox: mpsc::Receiver<News>,
+    pub(super) inbox: mpsc::Receiver<News>,
     utterances: BTreeMap<(Party, u64), UtteranceId>,
     utterance_next: u32,
     seq: u64,
@@ -109,6 +109,7 @@ impl CallTask {
             tracing::error!(?attempt, "a leg outlived its call");
             self.drop_leg(attempt);
         }
+        self.take_last_words().await;
     }
 
     /// The next piece of news; `None` when the call's alarm rings.
@@ -188,32 +189,19 @@ impl CallTask {
                 self.drop_leg(attempt);
                 Some(Event::Ended { attempt, cause: LegEnd::Error, declared: None })
             }
+            Report::Dead { leg, silent } => {
+                let attempt = self.legs.attempt(leg)?;
+                tracing::info!(?attempt, silent_s = silent.as_secs(), "nothing is heard of a leg any more");
+                Some(Event::Dead { attempt, silent })
+            }
             Report::Filled { .. }
             | Report::Measured { .. }
+            | Report::Quality { .. }
             | Report::Closed { .. }
             | Report::Heard { .. } => {
                 self.measured(&report);
                 None
             }
-        }
-    }
-
-    /// Figures that nobody decides by.
-    fn measured(&self, report: &Report) {
-        match report {
-            Report::Filled { .. } => metrics::filled(),
-            // The first mark, at the request, begins the measure; the second one, at the bridge, is the answer.
-            Report::Measured { mark: 1, ear, .. } => {
-                metrics::dead_air(ear.silence_longest);
-                let silence_ms = ear.silence_longest.as_millis();
-                tracing::info!(silence_ms, fills = ear.fills, "dead air before the bridge");
-            }
-            Report::Closed { stats, .. } => tracing::debug!(?stats, "a media leg is closed"),
-            Report::Measured { .. }
-            | Report::Heard { .. }
-            | Report::Played { .. }
-            | Report::Key { .. }
-            | Report::Refused { .. } => {}
         }
     }
 

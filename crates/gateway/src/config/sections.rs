@@ -124,6 +124,12 @@ pub(crate) struct Media {
     pub(crate) threads: usize,
     /// Whether packets are forwarded as they come where both legs agree.
     pub(crate) forward: bool,
+    /// Seconds of silence after which a party is lost; 0: never.
+    pub(crate) dead_after_s: u64,
+    /// The same on hold, and for a party that suppresses silence.
+    pub(crate) dead_held_after_s: u64,
+    /// Seconds between two looks at each leg's quality; 0: only at its end.
+    pub(crate) quality_interval_s: u64,
 }
 
 impl Default for Media {
@@ -135,6 +141,9 @@ impl Default for Media {
             port_last: 29_999,
             threads: 0,
             forward: true,
+            dead_after_s: 6,
+            dead_held_after_s: 15,
+            quality_interval_s: 5,
         }
     }
 }

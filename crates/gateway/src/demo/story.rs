@@ -91,6 +91,13 @@ impl Story {
                 let party = format!("{party:?}").to_lowercase();
                 self.print(at, "leg", &format!("{party} {}", if *up { "is up" } else { "is down" }));
             }
+            Milestone::Quality { party, quality, whole: true, .. } => {
+                if let Some(heard) = quality.heard {
+                    let party = format!("{party:?}").to_lowercase();
+                    self.print(at, "sound", &format!("{party} was heard with MOS {:.2}", heard.mos));
+                }
+            }
+            Milestone::Quality { .. } => {}
             Milestone::Brief(brief) => self.briefed(at, brief),
             Milestone::Ended { by } => {
                 self.ended_by = Some(*by);

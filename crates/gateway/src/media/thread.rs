@@ -259,6 +259,8 @@ impl MediaThread {
             | Report::Heard { leg }
             | Report::Refused { leg }
             | Report::Measured { leg, .. }
+            | Report::Dead { leg, .. }
+            | Report::Quality { leg, .. }
             | Report::Closed { leg, .. } => *leg,
         };
         let closed = matches!(report, Report::Closed { .. });

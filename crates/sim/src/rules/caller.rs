@@ -31,6 +31,7 @@ impl Informed {
             | Event::Ringing { .. }
             | Event::Answered { .. }
             | Event::Failed { .. }
+            | Event::Dead { .. }
             | Event::Ended { .. }
             | Event::Key { .. }
             | Event::Heard(_)

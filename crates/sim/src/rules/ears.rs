@@ -31,6 +31,8 @@ struct Leg {
     accepted: bool,
     /// Its agent chose not to, before that.
     declined: bool,
+    /// Nothing is heard of it any more.
+    silent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ impl Ears {
             whispered: false,
             accepted: false,
             declined: false,
+            silent: false,
         };
         Self {
             legs: BTreeMap::from([(AttemptId::CALLER, caller)]),
@@ -82,6 +85,11 @@ impl Ears {
                 Some(_) | None => {}
             },
             Event::Failed { attempt, .. } | Event::Ended { attempt, .. } => self.down(*attempt),
+            Event::Dead { attempt, .. } => {
+                if let Some(leg) = self.legs.get_mut(attempt) {
+                    leg.silent |= leg.stage == Stage::Up;
+                }
+            }
             Event::Played { playback, .. } => self.silence(*playback),
             Event::Key { attempt, key: '1' } | Event::AgentChose { attempt, choice: AgentChoice::Accept } => {
                 if let Some(leg) = self.legs.get_mut(attempt) {
@@ -128,7 +136,14 @@ impl Ears {
         must!(self.live(party).is_none(), "{party:?} is dialled while {:?} lives", self.live(party));
         self.legs.insert(
             attempt,
-            Leg { party, stage: Stage::Dialling, whispered: false, accepted: false, declined: false },
+            Leg {
+                party,
+                stage: Stage::Dialling,
+                whispered: false,
+                accepted: false,
+                declined: false,
+                silent: false,
+            },
         );
         self.ears.insert(party, Ear { source: Some(Source::Quiet), playing: None });
         Ok(())
@@ -204,6 +219,11 @@ impl Ears {
         self.legs.get(&attempt).is_some_and(|leg| leg.stage == Stage::Down)
     }
 
+    /// Whose leg it is or was.
+    pub(crate) fn party(&self, attempt: AttemptId) -> Option<Party> {
+        self.legs.get(&attempt).map(|leg| leg.party)
+    }
+
     pub(crate) fn is_up(&self, attempt: AttemptId) -> bool {
         self.legs.get(&attempt).is_some_and(|leg| leg.stage == Stage::Up)
     }
@@ -231,6 +251,11 @@ impl Ears {
         self.caller == Caller::Gone
     }
 
+    /// Whether nothing was heard of a party any more while its leg was up.
+    pub(crate) fn fell_silent(&self, party: Party) -> bool {
+        self.legs.values().any(|leg| leg.party == party && leg.silent)
+    }
+
     pub(crate) fn agent_chose_after_whisper(&self) -> bool {
         let mut legs = self.legs.values();
         legs.any(|leg| leg.party == Party::Agent && leg.stage == Stage::Up && leg.accepted)
@@ -252,6 +277,8 @@ impl Ears {
             Some(Source::Voice(party)) => self.up(party),
             Some(Source::Quiet) | None => false,
         };
+        let kept = self.legs.iter().find(|(_, leg)| leg.silent && leg.stage == Stage::Up);
+        must!(kept.is_none(), "a leg is kept that nothing is heard of: {kept:?}");
         must!(prompt || sound, "the caller hears nothing: {caller:?}");
         match phase {
             Some(Phase::WithBot) => {

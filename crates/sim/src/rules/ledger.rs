@@ -250,6 +250,7 @@ impl Ledger {
                 must!(self.bridged.insert(*of), "handoff {of} is bridged twice");
             }
             Entry::HandoffClosed { handoff: of, state } => self.closed.push((*of, *state)),
+            Entry::LegMeasured(_) => return Err("a call measures its legs itself".to_owned()),
             Entry::CallRecord(record) => {
                 must!(!self.record, "a second record is written");
                 self.record = true;
@@ -304,7 +305,7 @@ impl Ledger {
         let heard = u32::try_from(self.finals.len()).unwrap_or(u32::MAX);
         must!(record.utterances == heard, "the record counts {} utterances of {heard}", record.utterances);
         must!(
-            (record.ended_by == EndedBy::Caller) == self.caller_left,
+            matches!(record.ended_by, EndedBy::Caller | EndedBy::Lost) == self.caller_left,
             "the record says {:?}, and the caller left first: {}",
             record.ended_by,
             self.caller_left

@@ -68,7 +68,8 @@ impl Watch {
     pub(crate) fn event(&mut self, now: Duration, event: &Event) {
         self.informed.event(event, self.phase(), self.ears.bot());
         self.ears.event(event);
-        self.ledger.event(event, self.ears.caller_gone() && self.phase() != Some(Phase::Ending));
+        let left = self.ears.caller_gone() || self.ears.fell_silent(Party::Caller);
+        self.ledger.event(event, left && self.phase() != Some(Phase::Ending));
         self.handoffs.event(now, event);
     }
 
@@ -168,6 +169,7 @@ impl Watch {
             Entry::HandoffOpened { .. }
             | Entry::Ticket { .. }
             | Entry::BriefDelivered { .. }
+            | Entry::LegMeasured(_)
             | Entry::CallRecord(_) => {}
         }
         self.ledger.promise(entry, self.handoffs.number())
@@ -192,7 +194,10 @@ impl Watch {
             }
             Milestone::Brief(brief) => self.ledger.rewritten(brief),
             Milestone::Heard(utterance) => self.ledger.heard(utterance),
-            Milestone::Decided(_) | Milestone::Leg { .. } | Milestone::Ended { .. } => Ok(()),
+            Milestone::Decided(_)
+            | Milestone::Leg { .. }
+            | Milestone::Quality { .. }
+            | Milestone::Ended { .. } => Ok(()),
         }
     }
 
