@@ -56,6 +56,13 @@ pub enum Event {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         key: char,
     },
+    /// A party put the call on hold with its phone, or took it back.
+    Held {
+        /// Whose leg.
+        attempt: AttemptId,
+        /// On hold from here on, or not any more.
+        held: bool,
+    },
     /// A piece of transcript.
     Heard(Utterance),
     /// A prompt ended.

@@ -1,9 +1,26 @@
 //! Turns the configuration into what the SIP part wants.
 
-use anyhow::Context;
-use segue_sip::{Secret, SipConfig, SipLimits, Trunk, UserCredential};
+use std::time::Duration;
 
-use crate::config::Settings;
+use anyhow::Context;
+use segue_sip::{DialogPolicy, ReliableProvisionals, Secret, SipConfig, SipLimits, Trunk, UserCredential};
+
+use crate::config::{Reliable, Settings, SipDialogs};
+
+fn dialogs(rules: &SipDialogs) -> DialogPolicy {
+    DialogPolicy {
+        reliable: match rules.reliable {
+            Reliable::Off => ReliableProvisionals::Off,
+            Reliable::Supported => ReliableProvisionals::Supported,
+            Reliable::Required => ReliableProvisionals::Required,
+        },
+        session_expires: Duration::from_secs(rules.session_expires_s.into()),
+        session_expires_min: Duration::from_secs(rules.session_expires_min_s.into()),
+        redirects_max: rules.redirects_max,
+        redirect_hosts: rules.redirect_hosts.clone(),
+        transfer_hosts: rules.transfer_hosts.clone(),
+    }
+}
 
 /// The SIP part's configuration.
 ///
@@ -41,6 +58,7 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
             per_source_per_second: sip.limits.source_per_second,
             ..SipLimits::default()
         },
+        dialogs: dialogs(&sip.dialogs),
         ..SipConfig::default()
     })
 }

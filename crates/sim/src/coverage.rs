@@ -82,6 +82,7 @@ impl Coverage {
                 self.reached("shutdown in state", &watch.handoffs.state());
             }
             Event::Asked(_) => self.reached("asked in phase", &watch.phase()),
+            Event::Held { held, .. } => self.reached("held", held),
             Event::Customer(_) => self.reached("customer found in phase", &watch.phase()),
             Event::Alarm
             | Event::Ringing { .. }

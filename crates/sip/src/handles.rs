@@ -226,15 +226,27 @@ impl IncomingCall {
         self.tether.over = true;
     }
 
-    /// Waits until the caller gives up, or it has rung too long. For use beside other waits.
-    pub async fn withdrawn(&mut self) {
-        // Nothing else is told of a ringing call, and a closed channel means that it is gone.
+    /// Waits for news of a call that was let hear us early: the caller's media, when the answer to our offer comes or
+    /// it changes. `None` when the caller gave up, or it has rung too long. For use beside other waits.
+    pub async fn changed(&mut self) -> Option<(MediaDescription, MediaDescription)> {
         while let Some(news) = self.news.recv().await {
-            if news == LegNews::Withdrawn {
-                break;
+            match news {
+                LegNews::Event(LegEvent::MediaChanged { remote, local }) => return Some((remote, local)),
+                LegNews::Withdrawn | LegNews::Event(LegEvent::Ended(_)) => break,
+                LegNews::Ringing
+                | LegNews::Early { .. }
+                | LegNews::Answered { .. }
+                | LegNews::Failed(_)
+                | LegNews::Event(_) => {}
             }
         }
         self.tether.over = true;
+        None
+    }
+
+    /// Waits until the caller gives up, or it has rung too long. For use beside other waits.
+    pub async fn withdrawn(&mut self) {
+        while self.changed().await.is_some() {}
     }
 
     async fn order(&self, order: Order) {

@@ -195,6 +195,7 @@ impl FailureKind {
 
 /// News of a leg that is up.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "few wait at a time, and each is taken at once")]
 pub enum LegEvent {
     /// The far side changed its media (re-INVITE, UPDATE, a late answer); we have answered.
     MediaChanged {

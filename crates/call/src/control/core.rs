@@ -2,7 +2,7 @@
 //! the timers and the words. It computes and keeps; the states decide.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) agent_ear: Option<Playing>,
     /// What each ear is wired to, so that only changes are told.
     wired: BTreeMap<Party, Source>,
+    /// Who has put the call on hold.
+    holding: BTreeSet<Party>,
     /// Since when the caller does not hear the bot.
     bot_unheard_since: Option<Duration>,
     pub(crate) phase: Option<Phase>,
@@ -101,6 +103,7 @@ impl Core {
             caller_ear: None,
             agent_ear: None,
             wired: BTreeMap::new(),
+            holding: BTreeSet::new(),
             bot_unheard_since: None,
             phase: None,
             closed: Vec::new(),
@@ -151,6 +154,28 @@ impl Core {
             }
         }
         if !ears.is_empty() {
+            let ears = ears.into_iter().map(|(ear, source)| (ear, self.heard_by(ear, source))).collect();
+            self.act(Action::Wire { ears });
+        }
+    }
+
+    /// What an ear hears that is wired to this: a party on hold has no voice. People hear music then, a bot nothing.
+    fn heard_by(&self, ear: Party, source: Source) -> Source {
+        match (source, ear) {
+            (Source::Voice(party), Party::Bot) if self.holding.contains(&party) => Source::Quiet,
+            (Source::Voice(party), Party::Caller | Party::Agent) if self.holding.contains(&party) => {
+                Source::Hold
+            }
+            (Source::Voice(_) | Source::Hold | Source::Quiet, _) => source,
+        }
+    }
+
+    /// A party puts the call on hold or takes it back: those who listen to it hear hold meanwhile.
+    pub(crate) fn hold(&mut self, party: Party, held: bool) {
+        let changed = if held { self.holding.insert(party) } else { self.holding.remove(&party) };
+        let listeners = self.wired.iter().filter(|(_, source)| **source == Source::Voice(party));
+        let ears: Vec<_> = listeners.map(|(ear, source)| (*ear, self.heard_by(*ear, *source))).collect();
+        if changed && !ears.is_empty() {
             self.act(Action::Wire { ears });
         }
     }
@@ -219,6 +244,7 @@ impl Core {
     /// A leg is down, whoever ended it: it and the prompt in its ear are forgotten.
     pub(crate) fn leg_gone(&mut self, party: Party) {
         self.wired.remove(&party);
+        self.holding.remove(&party);
         let was_up = match party {
             Party::Caller => {
                 self.caller_ear = None;

@@ -48,6 +48,12 @@ pub(crate) fn triage(core: &mut Core, event: Event, before_bridge: bool) -> Tria
         Event::Dead { attempt, .. } => dead(core, attempt),
         Event::BotDeclared(declared) => Triaged::News(bot_declared(core, declared, before_bridge)),
         Event::Key { attempt, key } => pressed(core, attempt, key, before_bridge),
+        Event::Held { attempt, held } => {
+            if let Some(party) = core.legs.party(attempt) {
+                core.hold(party, held);
+            }
+            Triaged::Nothing
+        }
         Event::Heard(utterance) => Triaged::News(heard(core, utterance, before_bridge)),
         Event::Played { playback, how } => {
             let heard = match how {

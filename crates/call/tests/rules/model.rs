@@ -74,6 +74,7 @@ impl Model {
             | Event::Ringing { .. }
             | Event::BotDeclared(_)
             | Event::Key { .. }
+            | Event::Held { .. }
             | Event::Heard(_)
             | Event::Played { .. }
             | Event::Asked(_)

@@ -199,6 +199,11 @@ impl Story {
         self
     }
 
+    /// What was given last.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.last.clone()
+    }
+
     fn drain(&mut self) {
         self.last.clear();
         while let Some(action) = self.call.poll_action() {

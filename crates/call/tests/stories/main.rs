@@ -9,6 +9,7 @@ mod dead;
 mod fallback;
 mod hang_up;
 mod harness;
+mod hold;
 mod late;
 mod request;
 mod waiting;

@@ -7,11 +7,12 @@ use segue_call::{
     Milestone, Party, PlaybackId, PlayedHow, Prompt, RefuseWhy, Source,
 };
 use segue_media::{Command, Sound, Source as EarSource};
-use segue_sip::{Caller, DialRequest, Refusal, Target};
+use segue_sip::{Caller, DialOptions, DialRequest, Refusal, Target};
 use segue_store::What;
 
 use super::{
     News,
+    early::Decision,
     legs::{self, Leg, Signalling},
     task::{CallTask, Playing},
 };
@@ -41,6 +42,7 @@ impl CallTask {
             Action::StopPlay { playback } => self.stop_play(playback)?,
             Action::Prepare { prompt } => self.parts.voice.prepare(prompt),
             Action::Enqueue { ticket } => {
+                self.answer_early();
                 self.tell(Request::Enqueue(ticket, self.sender.clone())).await;
             }
             Action::Withdraw { ticket } => self.tell(Request::Withdraw(ticket)).await,
@@ -77,6 +79,8 @@ impl CallTask {
                 RefuseWhy::ShuttingDown => Refusal::Unavailable { retry_after: RETRY_AFTER },
             };
             incoming.refuse(refusal).await;
+        } else if let Signalling::Early(decide, _) = leg.signalling {
+            drop(decide.send(Decision::Refuse(Refusal::NobodyThere)));
         }
     }
 
@@ -219,7 +223,8 @@ impl CallTask {
         };
         match self.invite(attempt, to, media).await {
             Ok(dialling) => {
-                self.legs.insert(attempt, Leg { party, media, signalling: Signalling::Dialling(dialling) });
+                let signalling = Signalling::Dialling(dialling);
+                self.legs.insert(attempt, Leg { party, media, signalling, from: None, holds: false });
             }
             Err(error) => {
                 self.media.close(media.leg);
@@ -251,19 +256,25 @@ impl CallTask {
             }
         };
         let times = &self.parts.policy.times;
-        let (ring_max, handoff_allowed) = match to {
-            Destination::Bot => (times.bot_connect_max, self.parts.settings.bot.refer),
-            Destination::Agent(_) => (times.ring_max, false),
+        let sip = &self.parts.settings.sip;
+        let (ring_max, handoff_allowed, carried) = match to {
+            Destination::Bot => {
+                (times.bot_connect_max, self.parts.settings.bot.refer, self.carried.to_bot(&sip.headers))
+            }
+            Destination::Agent(_) => (times.ring_max, false, self.carried.to_agent(&sip.headers)),
         };
+        let transfer_allowed = sip.dialogs.agent_transfers && matches!(to, Destination::Agent(_));
+        let mut headers = vec![("X-Segue-Call-Id".to_owned(), self.id.0.clone())];
+        headers.extend(carried);
         Ok(DialRequest {
             to: target,
             from: Caller { user: self.number.clone(), display: None },
-            headers: vec![("X-Segue-Call-Id".to_owned(), self.id.0.clone())],
+            headers,
             offer: legs::offer(media, self.codec),
             ring_max,
             handoff_allowed,
             credentials: None,
-            options: segue_sip::DialOptions::default(),
+            options: DialOptions { transfer_allowed, ..DialOptions::default() },
         })
     }
 
@@ -275,6 +286,9 @@ impl CallTask {
         self.media.close(leg.media.leg);
         match leg.signalling {
             Signalling::Waiting(incoming) => incoming.refuse(Refusal::NobodyThere).await,
+            Signalling::Early(decide, _) => drop(decide.send(Decision::Refuse(Refusal::NobodyThere))),
+            // The answer comes to a leg that is gone; its task ends with the call and hangs up.
+            Signalling::Answering => {}
             Signalling::Dialling(dialling) => dialling.abort(),
             Signalling::Up(control) => control.hang_up(legs::hang_up(why)).await,
         }

@@ -13,7 +13,10 @@ use super::{
     legs::{self, Signalling},
     task::{CallTask, speaker},
 };
-use crate::media::{MediaError, OpenLeg};
+use crate::{
+    config::AnswerWhen,
+    media::{MediaError, OpenLeg},
+};
 
 impl CallTask {
     pub(super) async fn answer_caller(&mut self) -> Result<(), MediaError> {
@@ -23,7 +26,23 @@ impl CallTask {
             Some(offer) => legs::answer(leg.media, offer),
             None => legs::offer(leg.media, self.codec),
         };
-        match incoming.answer(Answer { local, handoff_allowed: false }).await {
+        let answer = Answer { local, handoff_allowed: false };
+        let incoming = match self.parts.settings.sip.answer {
+            AnswerWhen::AtOnce => incoming,
+            AnswerWhen::WithParty => {
+                let media = leg.media.leg;
+                match self.hear_early(incoming, answer.clone(), media).await? {
+                    Ok(early) => {
+                        leg.signalling = early;
+                        self.legs.insert(AttemptId::CALLER, leg);
+                        self.listen(Party::Caller, media);
+                        return Ok(());
+                    }
+                    Err(incoming) => incoming,
+                }
+            }
+        };
+        match incoming.answer(answer).await {
             Ok(answered) => {
                 let media = leg.media.leg;
                 leg.signalling = Signalling::Up(answered.control());
@@ -70,6 +89,7 @@ impl CallTask {
                 // A leg that the call gave up meanwhile is hung up by being dropped.
                 let leg = self.legs.get_mut(attempt)?;
                 leg.signalling = Signalling::Up(answered.control());
+                leg.from = Some(answered.signalling());
                 let (party, media) = (leg.party, leg.media.leg);
                 if let Err(error) = self.connect(media, &answered) {
                     tracing::error!(%error, "an answered leg has no sound");
@@ -77,6 +97,7 @@ impl CallTask {
                 }
                 self.listen(party, media);
                 self.follow(attempt, *answered);
+                self.answer_early();
                 Some(Event::Answered { attempt })
             }
             DialEvent::Failed(failure) => {
@@ -91,13 +112,18 @@ impl CallTask {
     pub(super) fn leg_news(&mut self, attempt: AttemptId, event: LegEvent) -> Option<Event> {
         match event {
             LegEvent::MediaChanged { remote, .. } => {
-                let media = self.legs.get_mut(attempt)?.media.leg;
-                self.describe(media, remote, None);
-                None
+                let leg = self.legs.get_mut(attempt)?;
+                let (media, held, from) = (leg.media.leg, legs::holds(&remote), leg.from);
+                let changed = std::mem::replace(&mut leg.holds, held) != held;
+                self.describe(media, remote, from);
+                changed.then_some(Event::Held { attempt, held })
             }
             LegEvent::HandoffRequested { refer_to, headers } => {
                 let party = self.legs.get_mut(attempt)?.party;
                 let declared = segue_bot::declared_by_refer(&refer_to, &headers);
+                if party == Party::Bot {
+                    self.carried.bot = headers;
+                }
                 (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
             }
             LegEvent::Key(key) => {
@@ -124,7 +150,10 @@ impl CallTask {
                 let party = self.legs.get_mut(attempt)?.party;
                 self.drop_leg(attempt);
                 let declared = match &ended {
-                    Ended::Remote { headers } if party == Party::Bot => self.declared(headers),
+                    Ended::Remote { headers } if party == Party::Bot => {
+                        self.carried.bot.clone_from(headers);
+                        self.declared(headers)
+                    }
                     Ended::Remote { .. } | Ended::Local | Ended::Timeout | Ended::Error(_) => None,
                 };
                 let cause = match ended {
@@ -216,7 +245,7 @@ async fn pass_dialling_on(attempt: AttemptId, mut dialing: Dialing, news: mpsc::
     }
 }
 
-async fn pass_leg_on(attempt: AttemptId, mut leg: SipLeg, news: mpsc::Sender<News>) {
+pub(super) async fn pass_leg_on(attempt: AttemptId, mut leg: SipLeg, news: mpsc::Sender<News>) {
     loop {
         let event = leg.next().await;
         let ended = matches!(event, LegEvent::Ended(_));

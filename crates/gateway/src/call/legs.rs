@@ -1,18 +1,23 @@
 //! The legs of one call: for each attempt its signalling and its place on the media thread.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use segue_call::{AttemptId, Destination, HangUpWhy, Party};
 use segue_media::{Codec, Direction, LegId, MediaDescription, OpusWishes};
-use segue_sip::{HangUp, IncomingCall, LegControl};
-use tokio::task::AbortHandle;
+use segue_sip::{Answer, HangUp, IncomingCall, LegControl};
+use tokio::{sync::oneshot, task::AbortHandle};
 
+use super::early::Decision;
 use crate::media::OpenLeg;
 
 /// How a leg's signalling stands.
 pub(super) enum Signalling {
     /// The caller has not been answered.
     Waiting(Box<IncomingCall>),
+    /// The caller hears us and has not been answered; the answer it will be given.
+    Early(oneshot::Sender<Decision>, Answer),
+    /// The caller heard us early and is being answered.
+    Answering,
     /// A party is being dialled; aborting the task gives up.
     Dialling(AbortHandle),
     /// The leg is up.
@@ -27,6 +32,10 @@ pub(super) struct Leg {
     pub(super) media: OpenLeg,
     /// Its signalling.
     pub(super) signalling: Signalling,
+    /// Where its signalling comes from, once that is known.
+    pub(super) from: Option<SocketAddr>,
+    /// It has put the call on hold.
+    pub(super) holds: bool,
 }
 
 /// All legs of one call.
@@ -86,6 +95,14 @@ impl Legs {
     /// The attempt that a media leg belongs to.
     pub(super) fn attempt(&self, media: LegId) -> Option<AttemptId> {
         self.legs.iter().find(|(_, leg)| leg.media.leg == media).map(|(attempt, _)| *attempt)
+    }
+}
+
+/// Whether a party has put the call on hold with its phone: it wants to hear nothing (RFC 3264 §8.4).
+pub(super) fn holds(theirs: &MediaDescription) -> bool {
+    match theirs.direction {
+        Direction::SendOnly | Direction::Inactive => true,
+        Direction::SendRecv | Direction::RecvOnly => false,
     }
 }
 

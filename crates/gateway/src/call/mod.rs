@@ -2,6 +2,8 @@
 
 mod carry;
 mod dialling;
+mod early;
+mod headers;
 mod legs;
 mod measure;
 mod news;
@@ -69,6 +71,7 @@ impl Calls {
             first_ticket,
         };
         let offer = invitation.offer.clone();
+        let headers = invitation.headers.clone();
         let signalling = invitation.signalling;
         let (sender, inbox) = mpsc::channel(NEWS_MAX);
         let (reports, reported) = mpsc::channel(REPORTS_MAX);
@@ -86,11 +89,17 @@ impl Calls {
         };
         let id = start.id.clone();
         let beginning =
-            Beginning { start: start.clone(), media, codec, news: (sender.clone(), inbox), reports };
+            Beginning { start: start.clone(), media, codec, headers, news: (sender.clone(), inbox), reports };
         let mut task = CallTask::new(Arc::clone(parts), beginning);
         task.legs.insert(
             AttemptId::CALLER,
-            Leg { party: Party::Caller, media: leg, signalling: Signalling::Waiting(incoming) },
+            Leg {
+                party: Party::Caller,
+                media: leg,
+                signalling: Signalling::Waiting(incoming),
+                from: Some(signalling),
+                holds: false,
+            },
         );
         task.tasks.spawn(forward(reported, sender.clone()));
         parts.board.open(id.clone(), start.at, start.caller.number.clone(), start.language.clone());

@@ -2,9 +2,10 @@
 
 use segue_call::{AttemptId, Event, Party, PlaybackId};
 use segue_media::{Report, Sound};
-use segue_sip::{DialEvent, LegEvent};
+use segue_sip::{AnswerError, DialEvent, LegEvent};
 use segue_speech::Heard;
 
+use super::early::AnsweredEarly;
 use crate::voice::VoiceError;
 
 /// One piece of news.
@@ -15,6 +16,8 @@ pub(crate) enum News {
     Dial(AttemptId, DialEvent),
     /// A leg that is up.
     Leg(AttemptId, LegEvent),
+    /// What the answer of a caller who heard us early came to.
+    AnsweredEarly(Result<Box<AnsweredEarly>, AnswerError>),
     /// The media thread.
     Media(Report),
     /// A recogniser.

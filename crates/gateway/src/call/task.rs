@@ -6,12 +6,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use segue_call::{Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow};
 use segue_media::{Codec, PlayId, Report};
+use segue_sip::Headers;
 use segue_speech::{GapCause, Heard};
 use segue_store::{ActionDigest, LogLine, What};
 use segue_trigger::{Speaker, UtteranceId};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{News, legs::Legs, parts::Parts};
+use super::{News, headers::Carried, legs::Legs, parts::Parts};
 use crate::{media::CallMedia, metrics};
 
 /// News that may wait for one call. A call takes them within a store commit; at the limit they are lost and counted.
@@ -31,6 +32,7 @@ pub(crate) struct CallTask {
     pub(super) tasks: JoinSet<()>,
     pub(super) plays: BTreeMap<PlaybackId, Playing>,
     pub(super) finished: bool,
+    pub(super) carried: Carried,
     pub(super) inbox: mpsc::Receiver<News>,
     utterances: BTreeMap<(Party, u64), UtteranceId>,
     utterance_next: u32,
@@ -54,6 +56,8 @@ pub(super) struct Beginning {
     pub(super) media: CallMedia,
     /// The caller's codec.
     pub(super) codec: Codec,
+    /// What the caller's INVITE says besides.
+    pub(super) headers: Headers,
     /// Its queue of news, both ends.
     pub(super) news: (mpsc::Sender<News>, mpsc::Receiver<News>),
     /// Where its media legs report to.
@@ -63,7 +67,7 @@ pub(super) struct Beginning {
 impl CallTask {
     /// Makes the task. The caller's leg is added before it runs.
     pub(super) fn new(parts: Arc<Parts>, beginning: Beginning) -> Self {
-        let Beginning { start, media, codec, news, reports } = beginning;
+        let Beginning { start, media, codec, headers, news, reports } = beginning;
         Self {
             id: start.id.clone(),
             number: start.caller.number.clone(),
@@ -77,6 +81,7 @@ impl CallTask {
             tasks: JoinSet::new(),
             plays: BTreeMap::new(),
             finished: false,
+            carried: Carried { caller: headers, ..Carried::default() },
             inbox: news.1,
             utterances: BTreeMap::new(),
             utterance_next: 1,
@@ -165,6 +170,7 @@ impl CallTask {
             News::Event(event) => Some(event),
             News::Dial(attempt, event) => self.dialled(attempt, event),
             News::Leg(attempt, event) => self.leg_news(attempt, event),
+            News::AnsweredEarly(answered) => self.answered_early(answered),
             News::Media(report) => self.reported(report),
             News::Heard(party, heard) => self.heard(party, heard),
             News::Rendered(playback, sound) => self.rendered(playback, sound),

@@ -21,7 +21,10 @@ use serde::{Deserialize, Serialize};
 use self::document::Document;
 pub(crate) use self::{
     document::Problem,
-    sections::{Api, Bot, Log, Media, Recognition, RecognitionEngine, Shutdown, Sip, Store, Synthesis},
+    sections::{
+        AnswerWhen, Api, Bot, Log, Media, Recognition, RecognitionEngine, Reliable, Shutdown, Sip,
+        SipDialogs, SipHeaders, Store, Synthesis,
+    },
 };
 
 /// `segue.toml` as it is written.

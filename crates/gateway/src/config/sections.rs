@@ -45,8 +45,14 @@ pub(crate) struct Sip {
     pub(crate) trunks: Vec<Trunk>,
     /// Phones that may register, such as those of the agents.
     pub(crate) users: Vec<User>,
+    /// When the caller is answered.
+    pub(crate) answer: AnswerWhen,
     /// Limits against overload.
     pub(crate) limits: SipLimits,
+    /// What dialogs may do.
+    pub(crate) dialogs: SipDialogs,
+    /// Which headers are passed on.
+    pub(crate) headers: SipHeaders,
 }
 
 impl Default for Sip {
@@ -59,7 +65,94 @@ impl Default for Sip {
             realm: "segue".to_owned(),
             trunks: vec![Trunk { name: "local".to_owned(), sources: vec!["127.0.0.0/8".to_owned()] }],
             users: Vec::new(),
+            answer: AnswerWhen::AtOnce,
             limits: SipLimits::default(),
+            dialogs: SipDialogs::default(),
+            headers: SipHeaders::default(),
+        }
+    }
+}
+
+/// When the caller is answered (200), and thereby billed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AnswerWhen {
+    /// Before the first word.
+    #[default]
+    AtOnce,
+    /// When somebody can be talked to or waited for; until then everything is said as early media (183).
+    WithParty,
+}
+
+/// When provisional responses are acknowledged (RFC 3262).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reliable {
+    /// Never.
+    Off,
+    /// Where the other side can.
+    #[default]
+    Supported,
+    /// Always; who cannot is refused.
+    Required,
+}
+
+/// `[sip.dialogs]`: reliable provisionals, session timers, redirections, transfers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SipDialogs {
+    /// PRACK.
+    pub(crate) reliable: Reliable,
+    /// Seconds of the session interval that we propose; 0: no session timers.
+    pub(crate) session_expires_s: u32,
+    /// Seconds of the shortest one that we take.
+    pub(crate) session_expires_min_s: u32,
+    /// Redirections that one call of ours follows.
+    pub(crate) redirects_max: u8,
+    /// Hosts they may lead to.
+    pub(crate) redirect_hosts: Vec<String>,
+    /// Whether an agent may transfer their side of the call with their phone.
+    pub(crate) agent_transfers: bool,
+    /// Hosts they may transfer to, besides the users that are registered here.
+    pub(crate) transfer_hosts: Vec<String>,
+}
+
+impl Default for SipDialogs {
+    fn default() -> Self {
+        Self {
+            reliable: Reliable::Supported,
+            session_expires_s: 1_800,
+            session_expires_min_s: 90,
+            redirects_max: 0,
+            redirect_hosts: Vec::new(),
+            agent_transfers: false,
+            transfer_hosts: Vec::new(),
+        }
+    }
+}
+
+/// `[sip.headers]`: which headers of one party go on to another. A star at the end stands for any ending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SipHeaders {
+    /// Of the caller's INVITE, to the bot.
+    pub(crate) caller_to_bot: Vec<String>,
+    /// Of the caller's INVITE, to the agent.
+    pub(crate) caller_to_agent: Vec<String>,
+    /// Of the bot's REFER or BYE, to the agent.
+    pub(crate) bot_to_agent: Vec<String>,
+    /// Bytes of all of them in one message.
+    pub(crate) bytes_max: usize,
+}
+
+impl Default for SipHeaders {
+    fn default() -> Self {
+        let both = || vec!["User-to-User".to_owned(), "X-*".to_owned()];
+        Self {
+            caller_to_bot: both(),
+            caller_to_agent: vec!["User-to-User".to_owned()],
+            bot_to_agent: both(),
+            bytes_max: 800,
         }
     }
 }

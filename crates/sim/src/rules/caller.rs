@@ -34,6 +34,7 @@ impl Informed {
             | Event::Dead { .. }
             | Event::Ended { .. }
             | Event::Key { .. }
+            | Event::Held { .. }
             | Event::Heard(_)
             | Event::Played { .. }
             | Event::Notice(_)

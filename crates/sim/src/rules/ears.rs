@@ -104,6 +104,7 @@ impl Ears {
             | Event::Ringing { .. }
             | Event::BotDeclared(_)
             | Event::Key { .. }
+            | Event::Held { .. }
             | Event::Heard(_)
             | Event::Notice(_)
             | Event::Asked(_)

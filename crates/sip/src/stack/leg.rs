@@ -10,8 +10,15 @@ use std::time::Duration;
 use segue_media::MediaDescription;
 
 use super::{
-    Alarm, LegNews, Output, Owner, Stack, change::Change, dialog::Dialog, effects::Hop, extensions::Far,
-    referral::Referring, ringing::Ringing, session::Session, transaction::TransactionId,
+    Alarm, LegNews, Output, Owner, Stack,
+    change::Change,
+    dialog::Dialog,
+    effects::Hop,
+    extensions::Far,
+    referral::Referring,
+    ringing::{Rack, Ringing},
+    session::Session,
+    transaction::TransactionId,
 };
 use crate::{
     config::Credentials,
@@ -34,6 +41,8 @@ pub(crate) struct Leg {
     pub(super) change: Change,
     pub(super) session: Session,
     pub(super) referring: Referring,
+    /// A reliable response that the answer overtook: its PRACK may still come (RFC 3262 §3).
+    pub(super) overtaken: Option<Rack>,
 }
 
 impl Leg {
@@ -51,6 +60,7 @@ impl Leg {
             change: Change::default(),
             session: Session::default(),
             referring: Referring::default(),
+            overtaken: None,
         }
     }
 }
@@ -84,7 +94,7 @@ impl Stage {
     pub(super) fn take_ringing(&mut self) -> Option<(Message, Option<Box<sdp::Session>>)> {
         match std::mem::replace(self, Self::Ending) {
             Self::Ringing(ringing) => Some((ringing.request, ringing.offer)),
-            other => {
+            other @ (Self::Up { .. } | Self::Ending) => {
                 *self = other;
                 None
             }

@@ -49,6 +49,7 @@ use crate::{
 
 /// What the driver has to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few wait at a time, and each is taken at once")]
 pub(crate) enum Output {
     /// Send these bytes.
     Send { hop: Hop, bytes: Vec<u8> },

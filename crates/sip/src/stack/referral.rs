@@ -171,7 +171,7 @@ impl Stack {
             uri.ip().is_some_and(|ip| self.locals.are(ip)) || uri.host.eq_ignore_ascii_case(&self.realm);
         let user = uri.user.filter(|_| ours)?;
         let known = !self.registrar.contacts(&user, self.effects.now).is_empty();
-        known.then(|| (Target::User(user), plain, replaces))
+        known.then_some((Target::User(user), plain, replaces))
     }
 
     /// News of the call that takes a far side's place.
@@ -233,7 +233,7 @@ impl Stack {
         let other = self.transfers.iter().find(|(_, transfer)| transfer.leg == id).map(|(other, _)| *other);
         let Some(transfer) = other.and_then(|other| self.transfers.remove(&other)) else { return false };
         if let Some(other) = other {
-            self.cancel(other);
+            self.settle(other);
         }
         if transfer.left {
             self.remove(id);

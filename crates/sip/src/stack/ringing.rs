@@ -40,6 +40,9 @@ pub(super) struct Ringing {
     pub(super) answered: bool,
 }
 
+/// Names a reliable response: its number, and its INVITE's (RFC 3262 §7.2).
+pub(super) type Rack = (u32, u32);
+
 /// Which session description went out before the answer.
 #[derive(Debug, Default)]
 enum Said {
@@ -77,6 +80,12 @@ impl Ringing {
             waiting: VecDeque::new(),
             answered: false,
         }
+    }
+
+    /// What the PRACK that is due has to name.
+    fn rack(&self) -> Option<Rack> {
+        let invite = self.request.cseq().map_or(0, |(number, _)| number);
+        self.due.as_ref().map(|due| (due.number, invite))
     }
 
     /// Whether an offer may come by UPDATE or PRACK now; else the code that says why not (RFC 3311 §5.2).
@@ -124,16 +133,16 @@ impl Stack {
         let Stage::Ringing(ringing) = &mut leg.stage else { return Err(AnswerError::Canceled) };
         match (&ringing.said, &ringing.offer) {
             (Said::Answer { agreed, .. } | Said::Settled(agreed), _) => {
-                return Ok((Some(agreed.remote.clone()), agreed.local.clone()));
+                Ok((Some(agreed.remote.clone()), agreed.local.clone()))
             }
-            (Said::Offer, _) => return Ok((None, leg.media.local.clone().unwrap_or(local))),
-            (Said::Nothing, None) if !reliable => return Err(AnswerError::NoEarlyMedia),
+            (Said::Offer, _) => Ok((None, leg.media.local.clone().unwrap_or(local))),
+            (Said::Nothing, None) if !reliable => Err(AnswerError::NoEarlyMedia),
             (Said::Nothing, None) => {
                 let text = leg.media.offer(&local);
                 ringing.said = Said::Offer;
                 leg.media.local = Some(local.clone());
                 self.provisional(id, (183, Some(text)), true);
-                return Ok((None, local));
+                Ok((None, local))
             }
             (Said::Nothing, Some(offer)) => {
                 let Ok(agreed) = offer.agree(&local) else {
@@ -211,17 +220,20 @@ impl Stack {
 
     /// PRACK: matched by the number of the response and of the INVITE (RFC 3262 §3).
     pub(super) fn prack(&mut self, id: SipLegId, request: &Message, hop: Hop) {
-        let Some(ringing) = self.ringing(id) else {
+        let Some(rack) = read_rack(request) else {
+            self.say(request, hop, 400, &[]);
+            return;
+        };
+        let overtaken =
+            self.legs.get_mut(&id).is_some_and(|leg| leg.overtaken.take_if(|known| *known == rack).is_some());
+        if overtaken {
+            self.say(request, hop, 200, &[]);
+            return;
+        }
+        let Some(ringing) = self.ringing(id).filter(|ringing| ringing.rack() == Some(rack)) else {
             self.say(request, hop, 481, &[]);
             return;
         };
-        let invite = ringing.request.cseq().map_or(0, |(number, _)| number);
-        let matches =
-            ringing.due.as_ref().is_some_and(|due| read_rack(request) == Some((due.number, invite)));
-        if !matches {
-            self.say(request, hop, 481, &[]);
-            return;
-        }
         ringing.due = None;
         self.effects.clear(Alarm::Reprovision(id));
         self.effects.clear(Alarm::PrackLost(id));
@@ -344,6 +356,7 @@ impl Stack {
     fn send_first_answer(&mut self, id: SipLegId) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some(local) = leg.media.local.clone() else { return };
+        leg.overtaken = ringing_rack(leg);
         let Some((request, offer)) = leg.stage.take_ringing() else { return };
         let text = match offer.as_ref().map(|offer| (offer, offer.agree(&local))) {
             Some((offer, Ok(agreed))) => leg.media.say(|origin| offer.answer(&agreed, origin)),
@@ -358,10 +371,12 @@ impl Stack {
     fn send_early_answer(&mut self, id: SipLegId) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Stage::Ringing(ringing) = &mut leg.stage else { return };
+        let overtaken = ringing.rack();
         let text = match std::mem::take(&mut ringing.said) {
             Said::Answer { text, reliable: false, .. } => Some(text),
             Said::Answer { .. } | Said::Settled(_) | Said::Offer | Said::Nothing => None,
         };
+        leg.overtaken = overtaken;
         let Some((request, offer)) = leg.stage.take_ringing() else { return };
         if offer.is_some() && leg.media.shape.is_none() {
             leg.media.shape = offer;
@@ -459,8 +474,15 @@ impl Stack {
     }
 }
 
+fn ringing_rack(leg: &Leg) -> Option<Rack> {
+    match &leg.stage {
+        Stage::Ringing(ringing) => ringing.rack(),
+        Stage::Up { .. } | Stage::Ending => None,
+    }
+}
+
 /// The response's number and the INVITE's number in a RAck header.
-fn read_rack(request: &Message) -> Option<(u32, u32)> {
+fn read_rack(request: &Message) -> Option<Rack> {
     let mut words = request.first("RAck")?.split_ascii_whitespace();
     let response = words.next()?.parse().ok()?;
     let number = words.next()?.parse().ok()?;

@@ -5,6 +5,10 @@ mod dialling;
 mod door;
 mod inside;
 mod network;
+mod offers;
+mod reliable;
+mod session;
+mod transfer;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,7 +18,7 @@ use super::{Hop, LegNews, Locals, Output, Stack};
 use crate::{
     config::{Secret, SipConfig, Trunk, UserCredential},
     message::{Message, Transport, parse},
-    words::{Caller, DialRequest, Headers, Invitation, SipLegId, Target},
+    words::{Caller, DialOptions, DialRequest, Headers, Invitation, SipLegId, Target},
 };
 
 pub(super) fn media(port: u16) -> MediaDescription {
@@ -54,7 +58,7 @@ pub(super) fn dial_request(uri: &str) -> DialRequest {
         ring_max: Duration::from_secs(20),
         handoff_allowed: true,
         credentials: None,
-        options: crate::words::DialOptions::default(),
+        options: DialOptions::default(),
     }
 }
 
@@ -183,8 +187,32 @@ impl Bench {
     }
 
     pub(super) fn dial(&mut self, uri: &str) -> (SipLegId, Message) {
+        self.dial_as(dial_request(uri))
+    }
+
+    pub(super) fn dial_with(&mut self, change: impl FnOnce(&mut DialOptions)) -> (SipLegId, Message) {
+        let mut request = dial_request("sip:bot@198.51.100.1");
+        change(&mut request.options);
+        self.dial_as(request)
+    }
+
+    /// The requests of one kind that were sent since the last look; everything else is forgotten.
+    pub(super) fn requests(&mut self, method: &str) -> Vec<Message> {
+        let mut sent = self.sent();
+        sent.retain(|message| message.method().is_some_and(|own| own.name() == method));
+        sent
+    }
+
+    /// Moves on to the next alarm.
+    pub(super) fn step(&mut self) {
+        if let Some(at) = self.stack.next_alarm() {
+            self.now = at.max(self.now);
+            self.stack.wake(self.now);
+        }
+    }
+
+    fn dial_as(&mut self, request: DialRequest) -> (SipLegId, Message) {
         let leg = self.stack.next_leg();
-        let request = dial_request(uri);
         let super::Route::Here(contacts) = self.stack.route(&request.to) else { panic!("no route") };
         self.stack.dial(self.now, leg, request, contacts);
         (leg, self.sent().pop().unwrap())
@@ -224,6 +252,21 @@ pub(super) fn request(method: &str, number: u32, tag: &str, rest: &str) -> Strin
         "{method} sip:us@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK{method}{number};rport\r\n\
          From: <sip:+4930@198.51.100.1>;tag=theirs\r\nTo: <sip:help@192.0.2.1>;tag={tag}\r\nCall-ID: c1\r\n\
          CSeq: {number} {method}\r\nContact: <sip:far@198.51.100.1:5060>\r\nMax-Forwards: 70\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A request of theirs inside of a dialog that our INVITE made.
+pub(super) fn inside(invite: &Message, method: &str, number: u32, tag: &str, rest: &str) -> String {
+    let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((rest, ""));
+    let headers = if headers.is_empty() { String::new() } else { format!("{headers}\r\n") };
+    format!(
+        "{method} sip:us@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK{tag}{method}{number};rport\r\n\
+         From: {};tag={tag}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {number} {method}\r\n\
+         Contact: <sip:far@198.51.100.1:5060>\r\nMax-Forwards: 70\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        invite.first("To").unwrap(),
+        invite.first("From").unwrap(),
+        invite.call_id(),
         body.len()
     )
 }
