@@ -16,6 +16,8 @@ mod demo;
 #[cfg(test)]
 mod handoff;
 #[cfg(test)]
+mod kit;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod shutdown;

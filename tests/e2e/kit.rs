@@ -1,0 +1,128 @@
+//! Signalling scenarios of the shared test kit against the running program, where the kit lies beside the repository.
+//!
+//! The kit is not part of the repository; without it the test says SKIPPED and passes. `SEGUE_KIT` names another place.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{
+    Deadline, alone, free_address,
+    gateway::{Gateway, Plan},
+    installed, note, root,
+    sipp::PROGRAM,
+};
+
+/// What callers try, with a bot that answers.
+const CALLERS: [&str; 10] = [
+    "basic_uac",
+    "late_offer_uac",
+    "reinvite_hold_uac",
+    "glare_uac",
+    "session_timer_uac",
+    "refer_outside_uac",
+    "cancel_race_uac",
+    "bye_race_uac",
+    "dtmf_uac",
+    "malformed_sdp_uac",
+];
+
+/// What bots try, with a caller who stays for two seconds.
+const BOTS: [&str; 6] =
+    ["early_media_uas", "fork200_uas", "redirect302_uas", "busy_uas", "error503_uas", "noanswer_uas"];
+
+/// The kit's scenarios, if there are any.
+fn scenarios() -> Option<PathBuf> {
+    let kit = std::env::var_os("SEGUE_KIT").map_or_else(|| root().join("../shared/kit"), PathBuf::from);
+    let folder = kit.join("sipp");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    note(&format!("SKIPPED: {} is not here; SEGUE_KIT names another place", folder.display()));
+    None
+}
+
+/// One scenario for one call.
+struct Play {
+    name: &'static str,
+    child: Child,
+}
+
+impl Play {
+    fn caller(folder: &Path, name: &'static str, gateway: SocketAddr) -> Self {
+        let mut command = Self::command(folder, name, free_address());
+        command.arg(gateway.to_string()).args(["-s", "help"]);
+        Self { name, child: command.spawn().unwrap() }
+    }
+
+    fn bot(folder: &Path, name: &'static str, at: SocketAddr) -> Self {
+        let mut command = Self::command(folder, name, at);
+        Self { name, child: command.spawn().unwrap() }
+    }
+
+    fn command(folder: &Path, name: &str, at: SocketAddr) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("-sf")
+            .arg(folder.join(format!("{name}.xml")))
+            .args(["-i", "127.0.0.1", "-p", &at.port().to_string(), "-m", "1", "-nostdin"])
+            .args(["-timeout", "40s", "-timeout_error"])
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn succeeds(self) {
+        let output = self.child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {:?}\n{said}", self.name, output.status);
+        note(&format!("{} passed", self.name));
+    }
+
+    fn is_over(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A gateway whose bot is at this address, quick to give up on one that does not answer.
+fn gateway(until: Deadline, bot: SocketAddr) -> Gateway {
+    let more = "[call.times]\nbot_connect_max = 3\n";
+    Gateway::start(until, &Plan { bot, agents: Vec::new(), recognition: false, polite: false, more })
+}
+
+#[test]
+fn what_callers_of_the_kit_try_is_answered_as_the_rfcs_say() {
+    let _alone = alone();
+    let Some(folder) = scenarios().filter(|_| installed(&[PROGRAM])) else { return };
+    let until = Deadline::after(300);
+    let bot = free_address();
+    let gateway = gateway(until, bot);
+    for name in CALLERS {
+        let answering = Play::bot(&folder, "basic_uas", bot);
+        Play::caller(&folder, name, gateway.sip).succeeds();
+        answering.is_over();
+    }
+    gateway.stop(until);
+}
+
+#[test]
+fn what_bots_of_the_kit_try_is_taken_as_the_rfcs_say() {
+    let _alone = alone();
+    let Some(folder) = scenarios().filter(|_| installed(&[PROGRAM])) else { return };
+    let until = Deadline::after(300);
+    let bot = free_address();
+    let gateway = gateway(until, bot);
+    for name in BOTS {
+        let trying = Play::bot(&folder, name, bot);
+        let caller = Play::caller(&folder, "basic_uac", gateway.sip);
+        trying.succeeds();
+        caller.succeeds();
+        gateway.is_empty(until);
+    }
+    gateway.stop(until);
+}
