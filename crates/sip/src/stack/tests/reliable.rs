@@ -260,9 +260,9 @@ fn several_forks_are_told_apart_and_the_one_that_answers_has_the_call() {
     let forks: Vec<(u32, u16)> = bench
         .news()
         .into_iter()
-        .map(|(_, news)| match news {
-            LegNews::Early { remote, fork } => (fork, remote.rtp.port()),
-            other => panic!("{other:?}"),
+        .map(|(_, news)| {
+            let LegNews::Early { remote, fork } = news else { panic!("{news:?}") };
+            (fork, remote.rtp.port())
         })
         .collect();
     assert_eq!(forks, [(0, 5_000), (1, 5_100)]);

@@ -48,14 +48,19 @@ fn events(bench: &mut Bench) -> Vec<String> {
     bench
         .news()
         .into_iter()
-        .map(|(_, news)| match news {
-            LegNews::Event(LegEvent::MediaChanged { remote, .. }) => {
-                format!("media {} {:?}", remote.rtp, remote.direction)
+        .map(|(_, news)| {
+            let LegNews::Event(event) = news else { return format!("{news:?}") };
+            match event {
+                LegEvent::MediaChanged { remote, .. } => {
+                    format!("media {} {:?}", remote.rtp, remote.direction)
+                }
+                LegEvent::Transferred { to } => format!("transferred {to}"),
+                LegEvent::ReferProgress { code, over } => format!("progress {code} {over}"),
+                LegEvent::Ended(ended) => format!("ended {ended:?}"),
+                LegEvent::HandoffRequested { .. } | LegEvent::Key(_) | LegEvent::OfferRefused { .. } => {
+                    format!("{event:?}")
+                }
             }
-            LegNews::Event(LegEvent::Transferred { to }) => format!("transferred {to}"),
-            LegNews::Event(LegEvent::ReferProgress { code, over }) => format!("progress {code} {over}"),
-            LegNews::Event(LegEvent::Ended(ended)) => format!("ended {ended:?}"),
-            other => format!("{other:?}"),
         })
         .collect()
 }
