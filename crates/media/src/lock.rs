@@ -7,8 +7,16 @@
 //! ```
 //! The address in the SDP locks at once. Where it cannot be right (private and not where signalling comes
 //! from, or unspecified), the first source on the signalling peer's host does; where it could be right but
-//! sends nothing, that host gets its turn after [`GRACE`]. Once locked, nothing that media does moves the
-//! address; only a new `Remote` with another address does.
+//! sends nothing, that host gets its turn after [`GRACE`]. Once locked, only what proves that it is the same
+//! stream moves the lock, and only a new `Remote` with another address opens it:
+//!
+//! - another port of a known host, with the locked SSRC and the sequence and timestamps going on, when the
+//!   locked port has been quiet for [`REBIND`]: a translator gave the far side another port;
+//! - another SSRC, or a far jump of the sequence, at the locked address, when the locked one has been quiet for
+//!   [`QUIET`]: the far side began a new stream. If the old one goes on after all, the new one was somebody's who
+//!   forges the address: the old one is ours again at once, and the forged one is shut out.
+//!
+//! Each needs [`PROBATION`] packets in sequence. With SRTP the packets are judged before they come here.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -21,8 +29,16 @@ use crate::rtp::Header;
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
 /// The locked SSRC has to be quiet for this long before another from the same address follows it.
 const QUIET: Duration = Duration::from_millis(100);
-/// Packets in sequence that make a new SSRC believable.
+/// The locked address has to be quiet for this long before another port of its host follows it.
+const REBIND: Duration = Duration::from_millis(300);
+/// Packets in sequence that make a new source believable.
 const PROBATION: u16 = 3;
+/// A sequence number further from the last one than this does not continue it: RFC 3550 A.1 takes as much.
+const NEAR: u16 = 3000;
+/// A stream that was left is remembered for so long; a forged one is shut out until ours is quiet for so long.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// Timestamps may run ahead of our clock by so much in another port's packets.
+const AHEAD: Duration = Duration::from_secs(2);
 
 /// The verdict on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +71,42 @@ enum State {
         /// When a source other than the SDP's first knocked.
         knocked: Option<Duration>,
     },
-    Locked {
-        address: SocketAddr,
-        ssrc: u32,
-        heard: Duration,
-        rival: Option<Rival>,
-    },
+    Locked(Locked),
 }
 
-/// Another SSRC at the locked address.
+#[derive(Debug)]
+struct Locked {
+    address: SocketAddr,
+    stream: Stream,
+    /// When it was heard last.
+    heard: Duration,
+    rival: Option<Rival>,
+    /// The stream that this one followed.
+    left: Option<Left>,
+    /// An SSRC that pretended to be the far side's.
+    forged: Option<u32>,
+}
+
+/// A stream and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stream {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+}
+
+/// A stream that was left, when, and how many packets of it came since.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    stream: Stream,
+    since: Duration,
+    seen: u16,
+}
+
+/// A source that may become the locked one.
 #[derive(Debug)]
 struct Rival {
+    address: SocketAddr,
     ssrc: u32,
     next: u16,
     seen: u16,
@@ -97,29 +138,12 @@ impl SourceLock {
                         return Verdict::Foreign;
                     }
                 }
-                self.state = State::Locked { address: from, ssrc: header.ssrc, heard: now, rival: None };
+                self.state = State::Locked(Locked::new(now, from, header));
                 Verdict::OursAnew
             }
-            State::Locked { address, .. } if *address != from => Verdict::Foreign,
-            State::Locked { ssrc, heard, rival, .. } if *ssrc == header.ssrc => {
-                *heard = now;
-                *rival = None;
-                Verdict::Ours
-            }
-            State::Locked { ssrc, heard, rival, .. } => {
-                let seen = match rival {
-                    Some(known) if known.ssrc == header.ssrc && known.next == header.sequence => {
-                        known.seen + 1
-                    }
-                    Some(_) | None => 1,
-                };
-                if seen >= PROBATION && now.saturating_sub(*heard) >= QUIET {
-                    (*ssrc, *heard, *rival) = (header.ssrc, now, None);
-                    return Verdict::OursAnew;
-                }
-                let next = header.sequence.wrapping_add(1);
-                *rival = Some(Rival { ssrc: header.ssrc, next, seen: seen.min(PROBATION) });
-                Verdict::Foreign
+            State::Locked(locked) => {
+                let signalling = self.expected.and_then(|expected| expected.signalling);
+                locked.admit(now, (from, header), signalling)
             }
         }
     }
@@ -127,7 +151,7 @@ impl SourceLock {
     /// Whether control packets from there are the far side's.
     pub(crate) fn admits_control(&self, from: SocketAddr) -> bool {
         match (&self.state, self.expected) {
-            (State::Locked { address, .. }, _) => address.ip() == from.ip(),
+            (State::Locked(Locked { address, .. }), _) => address.ip() == from.ip(),
             (State::Open { .. }, Some(expected)) => expected.rtp.ip() == from.ip(),
             (State::Closed | State::Open { .. }, _) => false,
         }
@@ -136,7 +160,7 @@ impl SourceLock {
     /// Where to send: the locked source, or the SDP's address until there is one.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         match (&self.state, self.expected) {
-            (State::Locked { address, .. }, _) => Some(*address),
+            (State::Locked(Locked { address, .. }), _) => Some(*address),
             (State::Closed | State::Open { .. }, Some(expected)) => {
                 Some(expected.rtp).filter(|rtp| !rtp.ip().is_unspecified() && rtp.port() != 0)
             }
@@ -146,10 +170,95 @@ impl SourceLock {
 
     /// The locked SSRC.
     pub(crate) const fn ssrc(&self) -> Option<u32> {
-        match self.state {
-            State::Locked { ssrc, .. } => Some(ssrc),
+        match &self.state {
+            State::Locked(Locked { stream, .. }) => Some(stream.ssrc),
             State::Closed | State::Open { .. } => None,
         }
+    }
+}
+
+impl Locked {
+    const fn new(now: Duration, address: SocketAddr, header: &Header) -> Self {
+        Self { address, stream: Stream::of(header), heard: now, rival: None, left: None, forged: None }
+    }
+
+    fn admit(
+        &mut self,
+        now: Duration,
+        (from, header): (SocketAddr, &Header),
+        signalling: Option<IpAddr>,
+    ) -> Verdict {
+        let continues = self.stream.is_continued_by(header);
+        if from == self.address && continues {
+            self.heard = now;
+            self.stream = Stream::of(header);
+            return Verdict::Ours;
+        }
+        let quiet = now.saturating_sub(self.heard);
+        let moves = from != self.address;
+        if moves && !(continues && self.is_on_time(quiet, header) && self.may_move_to(from, signalling)) {
+            return Verdict::Foreign;
+        }
+        if self.forged == Some(header.ssrc) && quiet < REMEMBERED {
+            return Verdict::Foreign;
+        }
+        let returns = !moves && self.returns(now, header);
+        let proven = self.probe(from, header) >= PROBATION && quiet >= if moves { REBIND } else { QUIET };
+        if !(proven || returns) {
+            return Verdict::Foreign;
+        }
+        if returns {
+            (self.forged, self.left) = (Some(self.stream.ssrc), None);
+        } else if !continues {
+            self.left = Some(Left { stream: self.stream, since: now, seen: 0 });
+        }
+        (self.address, self.stream) = (from, Stream::of(header));
+        (self.heard, self.rival) = (now, None);
+        // A stream that goes on at another port is the same one: nothing that was learnt of it is void.
+        if moves { Verdict::Ours } else { Verdict::OursAnew }
+    }
+
+    /// How many packets in a row, this one included, this source has sent.
+    fn probe(&mut self, address: SocketAddr, header: &Header) -> u16 {
+        let known = self.rival.as_ref().filter(|rival| {
+            rival.address == address && rival.ssrc == header.ssrc && rival.next == header.sequence
+        });
+        let seen = known.map_or(1, |rival| (rival.seen + 1).min(PROBATION));
+        let next = header.sequence.wrapping_add(1);
+        self.rival = Some(Rival { address, ssrc: header.ssrc, next, seen });
+        seen
+    }
+
+    /// Whether the stream that was left goes on after all.
+    fn returns(&mut self, now: Duration, header: &Header) -> bool {
+        let Some(left) = &mut self.left else { return false };
+        if left.stream.is_continued_by(header) && now.saturating_sub(left.since) < REMEMBERED {
+            left.seen += 1;
+            left.stream = Stream::of(header);
+        }
+        left.seen >= PROBATION
+    }
+
+    /// Whether the far side may be at another port there.
+    fn may_move_to(&self, from: SocketAddr, signalling: Option<IpAddr>) -> bool {
+        from.ip() == self.address.ip() || signalling == Some(from.ip())
+    }
+
+    /// Whether the timestamps went on as time did, at any clock rate up to 48 kHz.
+    fn is_on_time(&self, quiet: Duration, header: &Header) -> bool {
+        let ahead = header.timestamp.wrapping_sub(self.stream.timestamp);
+        u128::from(ahead) <= (quiet + AHEAD).as_millis() * 48
+    }
+}
+
+impl Stream {
+    const fn of(header: &Header) -> Self {
+        Self { ssrc: header.ssrc, sequence: header.sequence, timestamp: header.timestamp }
+    }
+
+    fn is_continued_by(&self, header: &Header) -> bool {
+        let ahead = header.sequence.wrapping_sub(self.sequence);
+        self.ssrc == header.ssrc && ahead.min(ahead.wrapping_neg()) <= NEAR
     }
 }
 
@@ -240,6 +349,100 @@ mod tests {
         assert_eq!(lock.admit(MS * 1220, address, &from(2, 61)), Verdict::Foreign);
         assert_eq!(lock.admit(MS * 1240, address, &from(2, 62)), Verdict::OursAnew);
         assert_eq!(lock.ssrc(), Some(2));
+    }
+
+    const HOME: &str = "203.0.113.5:4000";
+
+    /// Locked on SSRC 1 at home, whose packet 100 came at two seconds.
+    fn locked() -> SourceLock {
+        let mut lock = lock(HOME, "203.0.113.5");
+        for n in 0..=100 {
+            lock.admit(MS * (20 * n), at(HOME), &spoken(1, n as u16));
+        }
+        lock
+    }
+
+    /// A packet whose timestamp goes with its number.
+    fn spoken(ssrc: u32, sequence: u16) -> Header {
+        Header { timestamp: u32::from(sequence) * 160, ..from(ssrc, sequence) }
+    }
+
+    /// What becomes of packets every 20 ms from 2020 ms on.
+    fn run(lock: &mut SourceLock, source: &str, ssrc: u32, sequences: std::ops::Range<u16>) -> Vec<Verdict> {
+        let each = sequences.enumerate().map(|(n, sequence)| {
+            lock.admit(MS * (2020 + 20 * n as u32), at(source), &spoken(ssrc, sequence))
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn a_stream_that_goes_on_at_another_port_of_its_host_is_followed_after_300_ms() {
+        let mut lock = locked();
+        let verdicts = run(&mut lock, "203.0.113.5:5000", 1, 101..150);
+        let first = verdicts.iter().position(|verdict| *verdict == Verdict::Ours);
+        assert_eq!(first, Some(14), "{verdicts:?}");
+        assert!(verdicts[14..].iter().all(|verdict| *verdict == Verdict::Ours));
+        assert_eq!(lock.destination(), Some(at("203.0.113.5:5000")));
+    }
+
+    #[test]
+    fn no_other_host_ssrc_sequence_or_time_moves_the_stream() {
+        let check = |source: &str, ssrc: u32, sequences: std::ops::Range<u16>, why: &str| {
+            let mut lock = locked();
+            let verdicts = run(&mut lock, source, ssrc, sequences);
+            assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Foreign), "{why}");
+            assert_eq!(lock.destination(), Some(at(HOME)), "{why}");
+            assert_eq!(lock.admit(MS * 9000, at(HOME), &spoken(1, 450)), Verdict::Ours, "{why}");
+        };
+        check("198.51.100.9:4000", 1, 101..200, "another host");
+        check("203.0.113.5:5000", 2, 101..200, "another SSRC");
+        check("203.0.113.5:5000", 1, 20_000..20_100, "another sequence");
+        check("203.0.113.5:5000", 1, 2500..2600, "another time");
+    }
+
+    #[test]
+    fn a_port_that_speaks_while_ours_does_never_becomes_ours() {
+        let mut lock = locked();
+        for n in 101..400_u16 {
+            let now = MS * (20 * u32::from(n));
+            assert_eq!(lock.admit(now, at(HOME), &spoken(1, n)), Verdict::Ours);
+            assert_eq!(lock.admit(now, at("203.0.113.5:5000"), &spoken(1, n)), Verdict::Foreign);
+        }
+    }
+
+    #[test]
+    fn who_forges_the_address_in_a_pause_cannot_mute_the_stream_that_returns() {
+        let mut lock = locked();
+        let forged = run(&mut lock, HOME, 66, 7000..7050);
+        assert!(forged.contains(&Verdict::OursAnew), "an SSRC may change, so this cannot be known yet");
+        // Ours goes on, the forged one as well.
+        let mut verdicts = Vec::new();
+        for n in 0..100_u16 {
+            let now = MS * (3100 + 20 * u32::from(n));
+            verdicts.push(lock.admit(now, at(HOME), &spoken(1, 150 + n)));
+            let forged = lock.admit(now, at(HOME), &spoken(66, 7050 + n));
+            assert!(n < 3 || forged == Verdict::Foreign, "{n}");
+        }
+        // Three packets prove it.
+        assert!(verdicts[3..].iter().all(|verdict| *verdict == Verdict::Ours), "{verdicts:?}");
+        assert_eq!(lock.ssrc(), Some(1));
+    }
+
+    #[test]
+    fn who_knows_the_ssrc_but_not_the_sequence_is_kept_out_while_ours_speaks() {
+        let mut lock = locked();
+        for n in 101..300_u16 {
+            let now = MS * (20 * u32::from(n));
+            assert_eq!(lock.admit(now, at(HOME), &spoken(1, n)), Verdict::Ours);
+            assert_eq!(lock.admit(now, at(HOME), &spoken(1, n.wrapping_add(30_000))), Verdict::Foreign);
+        }
+    }
+
+    #[test]
+    fn a_sequence_that_jumps_when_ours_is_quiet_is_a_new_stream() {
+        let mut lock = locked();
+        assert_eq!(run(&mut lock, HOME, 1, 40_000..40_003)[..2], [Verdict::Foreign; 2]);
+        assert_eq!(lock.admit(MS * 2120, at(HOME), &spoken(1, 40_003)), Verdict::OursAnew);
     }
 
     #[test]
