@@ -45,43 +45,80 @@ impl Event {
 /// Hears the presses of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct KeyListener {
-    press: Option<Press>,
+    /// The last presses, the newest first: a packet of an older one may have been overtaken.
+    presses: [Option<Press>; REMEMBERED],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Press {
     timestamp: u32,
     code: u8,
+    duration: u16,
     ended: bool,
 }
+
+/// Presses that are remembered.
+const REMEMBERED: usize = 4;
+/// A packet of a press that began so much before the newest one, in ticks, is of another timeline: 10 s.
+const OLD: i32 = 80_000;
+/// Two presses begin further apart than this, 50 ms: a key that seems to be pressed again sooner, and for longer,
+/// is one of a phone that moves the timestamp of its press.
+const SOONEST: i32 = 400;
 
 impl KeyListener {
     /// Another stream from here on.
     pub(crate) fn restart(&mut self) {
-        self.press = None;
+        self.presses = [None; REMEMBERED];
     }
 
-    /// Gives the key if this packet is the first to tell of its press.
+    /// Gives the key if this packet is the first to tell of its press. What is no key, such as a hook flash, is
+    /// remembered like one and not told.
     pub(crate) fn hear(&mut self, timestamp: u32, event: Event) -> Option<char> {
-        if let Some(press) = &mut self.press {
-            let ahead = timestamp.wrapping_sub(press.timestamp).cast_signed();
-            if ahead == 0 {
-                press.ended |= event.end;
-                return None;
-            }
-            // A packet of an earlier press that was overtaken; a step far back is a new timeline instead.
-            if (-80_000..0).contains(&ahead) {
-                return None;
-            }
+        let fresh = Press { timestamp, code: event.code, duration: event.duration, ended: event.end };
+        let ahead = |press: &Press| timestamp.wrapping_sub(press.timestamp).cast_signed();
+        if let Some(press) = self.presses.iter_mut().flatten().find(|press| ahead(press) == 0) {
+            press.ended |= event.end;
+            press.duration = press.duration.max(event.duration);
+            return None;
+        }
+        if let [Some(newest), ..] = &mut self.presses {
+            let later = ahead(newest);
+            let same = newest.code == event.code && !newest.ended;
             // A press longer than the duration field goes on under a new timestamp (§2.5.1.3).
-            if !press.ended && press.code == event.code && ahead == 0xFFFF {
-                press.timestamp = timestamp;
-                press.ended = event.end;
+            let moved = (1..SOONEST).contains(&later) && event.duration > newest.duration;
+            if same && (later == 0xFFFF || moved) {
+                *newest = fresh;
+                return None;
+            }
+            if (-OLD..0).contains(&later) && self.is_forgotten(timestamp) {
                 return None;
             }
         }
-        self.press = Some(Press { timestamp, code: event.code, ended: event.end });
+        self.remember(fresh);
         event.key()
+    }
+
+    /// Whether a press that began then, before the newest, would be too old to be remembered: it may have been
+    /// told.
+    fn is_forgotten(&self, timestamp: u32) -> bool {
+        let oldest = self.presses.last().copied().flatten();
+        oldest.is_some_and(|press| timestamp.wrapping_sub(press.timestamp).cast_signed() < 0)
+    }
+
+    /// Keeps the presses in the order of their beginnings.
+    fn remember(&mut self, press: Press) {
+        let older = |known: &Option<Press>| {
+            known.is_none_or(|known| {
+                !(-OLD..0).contains(&press.timestamp.wrapping_sub(known.timestamp).cast_signed())
+            })
+        };
+        let place = self.presses.iter().position(older).unwrap_or(REMEMBERED);
+        if let Some(after) = self.presses.get_mut(place..) {
+            after.rotate_right(1);
+            if let Some(first) = after.first_mut() {
+                *first = Some(press);
+            }
+        }
     }
 }
 
@@ -188,6 +225,67 @@ mod tests {
                 .collect();
             assert_eq!(heard, "**#", "first {skip} of each press lost");
         }
+    }
+
+    proptest::proptest! {
+        /// Whatever the presses, at 10 to 30 % loss, with packets doubled and overtaken: every press of which a
+        /// packet came is told once, and in order where none was overtaken by another press.
+        #[test]
+        fn every_press_is_told_once(
+            presses in proptest::collection::vec((0_u8..17, 1_u32..120, 2_u32..20), 1..40),
+            loss in 100_u64..300,
+            seed in proptest::prelude::any::<u64>(),
+        ) {
+            let mut random = crate::random::Random::new(seed);
+            let mut packets = Vec::new();
+            let mut timestamp = random.word();
+            let mut expected = String::new();
+            for (number, (code, frames, pause)) in presses.into_iter().enumerate() {
+                let mut came = false;
+                for n in 0..frames + 2 {
+                    let duration = ((n + 1).min(frames) * 160) as u16;
+                    let event = Event { code, end: n + 1 >= frames, duration };
+                    for _ in 0..1 + u64::from(random.below(10) == 0) {
+                        if random.below(1000) >= loss {
+                            came = true;
+                            // Overtaken by up to three packets of the same press.
+                            let place = number as u64 * 1000 + u64::from(n) + random.below(4);
+                            packets.push((place, timestamp, event));
+                        }
+                    }
+                }
+                timestamp = timestamp.wrapping_add((frames + pause) * 160);
+                expected.extend((came && code < 16).then(|| KEYS[usize::from(code)]));
+            }
+            packets.sort_by_key(|(place, ..)| *place);
+            let mut listener = KeyListener::default();
+            let told: String =
+                packets.into_iter().filter_map(|(_, timestamp, event)| listener.hear(timestamp, event)).collect();
+            proptest::prop_assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
+    fn a_press_whose_packets_were_all_overtaken_is_told_late_and_once() {
+        let mut listener = KeyListener::default();
+        let press = |code| Event { code, end: true, duration: 800 };
+        let heard: Vec<Option<char>> = [(1600, 2), (0, 1), (1600, 2), (0, 1), (3200, 3), (0, 1), (1600, 2)]
+            .into_iter()
+            .map(|(timestamp, code)| listener.hear(timestamp, press(code)))
+            .collect();
+        assert_eq!(heard, [Some('2'), Some('1'), None, None, Some('3'), None, None]);
+    }
+
+    #[test]
+    fn a_phone_that_moves_the_timestamp_of_its_press_presses_once() {
+        let mut listener = KeyListener::default();
+        let heard: String = (0..10_u16)
+            .filter_map(|n| {
+                let event = Event { code: 7, end: n == 9, duration: (n + 1) * 160 };
+                listener.hear(5000 + u32::from(n) * 160, event)
+            })
+            .collect();
+        assert_eq!(heard, "7");
     }
 
     #[test]
