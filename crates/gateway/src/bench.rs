@@ -124,7 +124,7 @@ fn far_side(call: &CallMedia, leg: OpenLeg) -> anyhow::Result<Far> {
         rtp,
         rtcp: rtp,
         codecs: vec![(Codec::Pcmu, 0)],
-        telephone_event: None,
+        telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
         security: Vec::new(),

@@ -79,6 +79,7 @@ fn engine_config(settings: &crate::config::Media) -> EngineConfig {
         },
         quality_interval: Duration::from_secs(settings.quality_interval_s),
         forward: settings.forward,
+        in_band_keys: settings.inband_keys.into(),
         ..EngineConfig::default()
     }
 }

@@ -99,6 +99,18 @@ pub enum Command {
     },
 }
 
+/// Whether keys are looked for in the sound itself (ITU-T Q.23), for far sides that send them so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InBandKeys {
+    /// Where the far side does not speak telephone-event.
+    #[default]
+    Auto,
+    /// On every leg; costs decoding all of its sound.
+    Always,
+    /// On none.
+    Never,
+}
+
 /// What an ear hears when no prompt plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     command::{
-        Channel, Command, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, TapPayload, Transmit,
+        Channel, Command, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, TapPayload,
+        Transmit,
     },
     ear::{Ear, Made},
     g711::Law,
@@ -48,6 +49,8 @@ pub struct EngineConfig {
     /// Whether packets go to an ear as they come where codec and packet time agree; otherwise every voice is
     /// played from its jitter buffer, which conceals what is lost.
     pub forward: bool,
+    /// Whether keys are looked for in the sound.
+    pub in_band_keys: InBandKeys,
     /// Mean time between two RTCP reports of a leg (RFC 3550 §6.2); zero sends none.
     pub rtcp_interval: Duration,
     /// How long a leg may be silent before it is told as dead.
@@ -69,6 +72,7 @@ impl Default for EngineConfig {
             taps_max: 8192,
             catch_up_max: 10,
             telephone_event: 101,
+            in_band_keys: InBandKeys::Auto,
             forward: true,
             rtcp_interval: Duration::from_secs(5),
             dead: DeadLimits::default(),
@@ -285,7 +289,8 @@ impl Engine {
             return;
         }
         let watchdog = Watchdog::new(watched, self.config.watchdog);
-        let voice = Voice::new(codec, self.config.jitter, self.config.telephone_event);
+        let mut voice = Voice::new(codec, self.config.jitter, self.config.telephone_event);
+        voice.listen_in_band(self.config.in_band_keys);
         let ear = Ear::new(codec, self.config.forward, watchdog, &mut self.random);
         let control = Control::new(self.config.rtcp_interval, &mut self.random);
         let assessor = Assessor::new(self.config.quality_interval, now);
@@ -325,7 +330,7 @@ impl Engine {
     fn spoken(&mut self, now: Duration, slot: Slot, codec: Law, arrival: &Arrival<'_>) {
         let Some(leg) = self.legs.at_mut(slot) else { return };
         let frame = leg.voice.regular(codec, arrival.payload);
-        let mut needed = leg.tapped;
+        let mut needed = leg.tapped || leg.voice.is_dialling();
         let mut number = 0;
         while let Some(listener) = self.legs.listener(slot, number) {
             number += 1;
@@ -416,7 +421,15 @@ impl Engine {
     fn tick(&mut self, now: Duration) {
         self.counters.ticks += 1;
         for leg in self.legs.iter_mut() {
-            let payload = match leg.voice.tick() {
+            let tapped = leg.voice.tick(now);
+            // A key in the sound is heard by whoever hears the sound: it is told, not relayed.
+            let dialled = leg.voice.dialled();
+            match dialled.filter(|key| leg.presses.is_new(now, *key, Told::Tone)) {
+                Some(_) if self.reports.len() >= REPORTS_MAX => self.counters.keys_dropped += 1,
+                Some(key) => self.reports.push_back(Report::Key { leg: leg.id, key }),
+                None => {}
+            }
+            let payload = match tapped {
                 Tapped::NotYet => continue,
                 Tapped::Gap => None,
                 Tapped::Frame(frame) => Some(frame),
@@ -465,8 +478,10 @@ impl Engine {
         let Some((leg, heard)) = self.legs.with_voice(slot) else { return };
         let due = leg.control.is_due(now, &mut self.random);
         if !leg.ear.is_covered() {
-            // What an ear is forwarded does not come to it a second time from the buffer.
-            let heard = heard.filter(|voice| !(leg.ear.is_like(voice.codec()) && voice.is_regular()));
+            // What an ear is forwarded does not come to it a second time from the buffer; described noise is not.
+            let heard = heard.filter(|voice| {
+                voice.is_resting() || !(leg.ear.is_like(voice.codec()) && voice.is_regular())
+            });
             let done = leg.ear.tick(heard, &self.config.music);
             if let Some(play) = done.played {
                 self.plays.remove(&play);

@@ -23,6 +23,12 @@ pub fn dbov(samples: &[i16]) -> f32 {
     (10.0 * (power / (FULL_SCALE * FULL_SCALE)).log10()) as f32
 }
 
+/// The mean square of some samples, 0 for none.
+pub(crate) fn mean_square(samples: &[i16]) -> u64 {
+    let sum: u64 = samples.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
+    sum.checked_div(samples.len() as u64).unwrap_or(0)
+}
+
 /// The root mean square that a level in dBov stands for.
 #[must_use]
 pub fn rms(dbov: f32) -> f32 {

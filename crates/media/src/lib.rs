@@ -2,8 +2,11 @@
 //!
 //! No socket, no clock, no thread. `crates/gateway/src/media` drives one `Engine` on each media thread.
 
+mod comfort;
 mod command;
 mod conceal;
+mod delay;
+mod dtmf;
 mod ear;
 mod emodel;
 mod engine;
@@ -18,6 +21,7 @@ mod lock;
 mod music;
 mod noise;
 mod outbox;
+mod playout;
 mod presses;
 mod quality;
 pub mod random;
@@ -27,14 +31,15 @@ mod rtcp;
 pub mod rtp;
 pub mod security;
 mod session;
+mod stretch;
 pub mod tone;
 mod voice;
 mod watchdog;
 pub mod wav;
 
 pub use command::{
-    Channel, Command, EarMeasure, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, TapPayload,
-    Transmit,
+    Channel, Command, EarMeasure, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame,
+    TapPayload, Transmit,
 };
 pub use engine::{Engine, EngineConfig, EngineCounters};
 pub use jitter::JitterLimits;

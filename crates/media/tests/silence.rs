@@ -81,7 +81,8 @@ fn a_peer_that_talks_with_natural_pauses_is_never_talked_over() {
         watched(Box::new(move |n| if n % 130 < 45 { tone(n) } else { Some([0; FRAME]) }));
     world.run(SECOND * 60);
     assert_eq!(world.told(&Report::Filled { leg: caller }), 0);
-    assert_eq!(measured(&mut world, caller).silence_longest, STEP * 85);
+    let longest = measured(&mut world, caller).silence_longest;
+    assert!((STEP * 83..=STEP * 86).contains(&longest), "a pause of 85 frames: {longest:?}");
 }
 
 #[test]

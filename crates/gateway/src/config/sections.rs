@@ -223,6 +223,31 @@ pub(crate) struct Media {
     pub(crate) dead_held_after_s: u64,
     /// Seconds between two looks at each leg's quality; 0: only at its end.
     pub(crate) quality_interval_s: u64,
+    /// Whether keys are looked for in the sound.
+    pub(crate) inband_keys: InbandKeys,
+}
+
+/// `media.inband_keys`: where keys are looked for in the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InbandKeys {
+    /// Where telephone-event was not agreed on.
+    #[default]
+    Auto,
+    /// On every leg.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl From<InbandKeys> for segue_media::InBandKeys {
+    fn from(keys: InbandKeys) -> Self {
+        match keys {
+            InbandKeys::Auto => Self::Auto,
+            InbandKeys::Always => Self::Always,
+            InbandKeys::Never => Self::Never,
+        }
+    }
 }
 
 impl Default for Media {
@@ -237,6 +262,7 @@ impl Default for Media {
             dead_after_s: 6,
             dead_held_after_s: 15,
             quality_interval_s: 5,
+            inband_keys: InbandKeys::Auto,
         }
     }
 }
