@@ -198,6 +198,7 @@ impl Gateway {
             }
             self.reap();
             metrics::population(self.calls.len(), self.parts.media.legs());
+            metrics::refused(&self.parts.sip.counts().refused);
             if stop_at.is_some() && self.calls.len() == 0 {
                 return self.take_down(false).await;
             }

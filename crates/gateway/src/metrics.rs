@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use segue_call::{LegQuality, Party};
+use segue_sip::SipRefusals;
 use segue_trigger::Reason;
 
 /// Upper bounds of time histograms, in seconds.
@@ -53,6 +54,7 @@ fn describe() {
     describe_gauge!("segue_calls", "Calls at this moment.");
     describe_gauge!("segue_legs", "Media legs at this moment.");
     describe_counter!("segue_calls_total", "Calls that came in, by outcome.");
+    describe_counter!("segue_sip_refused_total", "SIP messages and calls refused at the door, by cause.");
     describe_counter!("segue_handoffs_total", "Handoffs that ended, by state and the rule that asked.");
     describe_counter!("segue_fills_total", "Times the watchdog filled an ear that would have heard silence.");
     describe_counter!("segue_log_lines_lost_total", "Lines that the store refused; the call went on.");
@@ -87,6 +89,20 @@ fn describe() {
 pub(crate) fn population(calls: usize, legs: usize) {
     gauge!("segue_calls").set(calls as f64);
     gauge!("segue_legs").set(legs as f64);
+}
+
+/// What was refused at the door since the start.
+pub(crate) fn refused(refused: &SipRefusals) {
+    for (cause, number) in [
+        ("unread", refused.unread),
+        ("too_fast", refused.too_fast),
+        ("malformed", refused.malformed),
+        ("wrong_credentials", refused.wrong_credentials),
+        ("barred", refused.barred),
+        ("calls_over_limit", refused.calls_over_limit),
+    ] {
+        counter!("segue_sip_refused_total", "cause" => cause).absolute(number);
+    }
 }
 
 /// A call ended.

@@ -41,6 +41,8 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
             secret: Secret::Password(user.password.clone()),
         })
         .collect();
+    let open_registration: Result<Vec<_>, _> =
+        sip.open_registration.iter().map(|network| network.parse()).collect();
     let advertised = match sip.advertised.as_str() {
         "" => None,
         address => Some(address.parse().context("sip.advertised")?),
@@ -52,10 +54,12 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
         realm: sip.realm.clone(),
         users,
         trunks,
+        open_registration: open_registration?,
         limits: SipLimits {
             calls_max: sip.limits.calls_max,
             calls_per_second: sip.limits.calls_per_second,
             per_source_per_second: sip.limits.source_per_second,
+            strangers_per_second: sip.limits.strangers_per_second,
             ..SipLimits::default()
         },
         dialogs: dialogs(&sip.dialogs),

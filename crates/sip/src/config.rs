@@ -35,6 +35,9 @@ pub struct SipConfig {
     pub users: Vec<UserCredential>,
     /// Who may call by source address.
     pub trunks: Vec<Trunk>,
+    /// Networks whose phones may register without a password, as long as they take no name that has one: a laboratory,
+    /// or an edge proxy that has proven them already. Empty: none.
+    pub open_registration: Vec<IpNet>,
     /// The digests that are offered, in the order of the challenges. RFC 8760 §2.4 wants the strongest first, but many
     /// phones read the first challenge only and know nothing but MD5, so MD5 stands first unless it is told otherwise.
     pub digests: Vec<DigestAlgorithm>,
@@ -59,6 +62,7 @@ impl Default for SipConfig {
             realm: "segue".to_owned(),
             users: Vec::new(),
             trunks: Vec::new(),
+            open_registration: Vec::new(),
             digests: vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
             dialogs: DialogPolicy::default(),
             limits: SipLimits::default(),
@@ -194,6 +198,11 @@ pub struct SipLimits {
     pub connections_per_source_max: usize,
     /// Bytes of one message; a longer one is answered 513 on UDP and closes a TCP connection.
     pub message_bytes_max: usize,
+    /// Messages a second that are read from all strangers together: sources that are no trunk, proved no password lately
+    /// and were not asked anything by us. More are dropped unread.
+    pub strangers_per_second: u32,
+    /// Users that are registered at the same time; at the limit further ones are refused with 503.
+    pub registrations_max: usize,
     /// Registered contacts of one user; at the limit the one that expires first gives way.
     pub contacts_per_user_max: usize,
     /// Source addresses whose rate is remembered; at the limit, new ones are refused until an old one has been quiet.
@@ -212,6 +221,8 @@ impl Default for SipLimits {
             connections_max: 2_000,
             connections_per_source_max: 500,
             message_bytes_max: 16 * 1024,
+            strangers_per_second: 2_000,
+            registrations_max: 10_000,
             contacts_per_user_max: 5,
             sources_max: 20_000,
             retry_after: Duration::from_secs(5),

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::{Credentials, DigestAlgorithm, Secret, UserCredential},
-    message::split_list,
+    message::{octets, split_list},
 };
 
 /// Challenges requests and judges what comes back.
@@ -135,6 +135,15 @@ impl Guard {
         }
     }
 
+    /// The user that credentials for our realm name, proven or not.
+    pub(crate) fn claimed<'a>(&self, mut values: impl Iterator<Item = &'a str>) -> Option<String> {
+        values.find_map(|value| {
+            let params = Params::read(value)?;
+            (params.value("realm") == Some(self.realm.as_str()))
+                .then(|| params.value("username").unwrap_or("").to_owned())
+        })
+    }
+
     fn judge_one(&mut self, now: Duration, source: IpAddr, method: &str, params: &Params) -> Verdict {
         let text = |name| params.value(name).unwrap_or("");
         let algorithm = match DigestAlgorithm::read(params.value("algorithm").unwrap_or("MD5")) {
@@ -203,8 +212,8 @@ impl DigestAlgorithm {
     fn hash(self, parts: &[&str]) -> String {
         let text = parts.join(":");
         match self {
-            Self::Md5 => hex::encode(<Md5 as md5::Digest>::digest(text.as_bytes())),
-            Self::Sha256 => hex::encode(Sha256::digest(text.as_bytes())),
+            Self::Md5 => hex::encode(<Md5 as md5::Digest>::digest(octets::give(&text))),
+            Self::Sha256 => hex::encode(Sha256::digest(octets::give(&text))),
         }
     }
 

@@ -32,5 +32,6 @@ pub use policy::{DialogPolicy, ReliableProvisionals};
 pub use transport::TlsFiles;
 pub use words::{
     AnswerError, Caller, DialOptions, DialRequest, Ended, FailureKind, HangUp, Headers, Invitation, LegEvent,
-    Referral, Refusal, Replaces, SipCounts, SipFailure, SipLegId, Source, Target, UnregisteredWhy,
+    Referral, Refusal, Replaces, SipCounts, SipFailure, SipLegId, SipRefusals, Source, Target,
+    UnregisteredWhy,
 };

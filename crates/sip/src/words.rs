@@ -287,7 +287,24 @@ pub enum UnregisteredWhy {
     ConnectionLost,
 }
 
-/// What exists right now. After all calls are over, every number but `registrations` and `connections` comes to zero.
+/// What was refused at the door since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SipRefusals {
+    /// Messages of strangers that were dropped unread: their source, or all strangers together, sent too many.
+    pub unread: u64,
+    /// New requests over the rate of their source, told 503 or dropped.
+    pub too_fast: u64,
+    /// Messages that were no SIP or broken; what could be answered was.
+    pub malformed: u64,
+    /// Wrong users and wrong passwords, told 403.
+    pub wrong_credentials: u64,
+    /// Credentials that were not looked at, because their source had failed too often; told 503.
+    pub barred: u64,
+    /// Calls over a limit on calls, told 503.
+    pub calls_over_limit: u64,
+}
+
+/// What exists right now. After all calls are over, `dialogs`, `transactions` and `timers` come to zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SipCounts {
     /// Legs, in and out, with those that ring or end.
@@ -300,4 +317,6 @@ pub struct SipCounts {
     pub connections: usize,
     /// Timers that are set.
     pub timers: usize,
+    /// What was refused since the start.
+    pub refused: SipRefusals,
 }

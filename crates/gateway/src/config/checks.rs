@@ -69,6 +69,11 @@ fn check_sip(document: &Document, settings: &Settings, problems: &mut Vec<Proble
             ));
         }
     }
+    for network in &sip.open_registration {
+        if let Err(error) = network.parse::<IpNet>() {
+            problems.push(document.complain("sip.open_registration", error.to_string(), ""));
+        }
+    }
     let mut names = BTreeSet::new();
     for (at, user) in sip.users.iter().enumerate() {
         let key = format!("sip.users[{at}]");

@@ -47,6 +47,8 @@ pub(crate) struct Sip {
     pub(crate) users: Vec<User>,
     /// When the caller is answered.
     pub(crate) answer: AnswerWhen,
+    /// Networks whose phones may register names without a password.
+    pub(crate) open_registration: Vec<String>,
     /// Limits against overload.
     pub(crate) limits: SipLimits,
     /// What dialogs may do.
@@ -66,6 +68,7 @@ impl Default for Sip {
             trunks: vec![Trunk { name: "local".to_owned(), sources: vec!["127.0.0.0/8".to_owned()] }],
             users: Vec::new(),
             answer: AnswerWhen::AtOnce,
+            open_registration: vec!["127.0.0.0/8".to_owned()],
             limits: SipLimits::default(),
             dialogs: SipDialogs::default(),
             headers: SipHeaders::default(),
@@ -193,11 +196,13 @@ pub(crate) struct SipLimits {
     pub(crate) calls_per_second: u32,
     /// Requests a second from one source address.
     pub(crate) source_per_second: u32,
+    /// Messages a second from all strangers together.
+    pub(crate) strangers_per_second: u32,
 }
 
 impl Default for SipLimits {
     fn default() -> Self {
-        Self { calls_max: 500, calls_per_second: 50, source_per_second: 100 }
+        Self { calls_max: 500, calls_per_second: 50, source_per_second: 100, strangers_per_second: 2_000 }
     }
 }
 

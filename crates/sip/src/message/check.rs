@@ -41,6 +41,12 @@ impl Message {
         }
     }
 
+    /// Whether the message says that it is longer than this, whether it came whole or not.
+    pub(crate) fn declares_over(&self, bytes_max: usize) -> bool {
+        let length = self.first("Content-Length").and_then(read_number).unwrap_or(0);
+        usize::try_from(length).is_ok_and(|length| length > bytes_max)
+    }
+
     fn check_length(&mut self) -> Result<(), Fault> {
         let Some(length) = self.first("Content-Length") else { return Ok(()) };
         let length = read_number(length).ok_or((400, "Bad Content-Length"))?;

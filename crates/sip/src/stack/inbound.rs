@@ -7,7 +7,6 @@ use super::{
     ringing::Ringing,
 };
 use crate::{
-    digest::{Ask, Verdict},
     message::{ACCEPT, BodyFault, Message, Method, Uri, octets, reason_of},
     sdp,
     words::{Caller, Ended, Invitation, LegEvent, SipLegId, Source},
@@ -15,12 +14,6 @@ use crate::{
 
 /// Headers of an INVITE that the gateway gets to see, besides `X-*`.
 const SHOWN: [&str; 4] = ["User-to-User", "P-Asserted-Identity", "Diversion", "History-Info"];
-
-/// A call that comes by two ways has these in common (RFC 3261 §8.2.2.2).
-pub(super) fn arrival(request: &Message) -> (String, String, u32) {
-    let number = request.cseq().map_or(0, |(number, _)| number);
-    (request.call_id().to_owned(), request.sender_tag(), number)
-}
 
 /// What has been found out about an INVITE before it gets any state.
 struct Accepted {
@@ -41,6 +34,7 @@ impl Stack {
         };
         let dialogs = self.legs.len() + self.dials.len();
         if !self.admission.call(self.effects.now, self.incoming, dialogs) {
+            self.refused.calls_over_limit += 1;
             tracing::info!("refused a call: the limit on calls is reached");
             self.reject_for_now(request, hop);
             return;
@@ -63,7 +57,7 @@ impl Stack {
         self.transactions.bind(invite, id);
         let trying = Message::response(request, 100, reason_of(100));
         self.transactions.respond(&mut self.effects, invite, &trying);
-        self.arriving.insert(arrival(request), id);
+        self.arrivals.remember(self.effects.now, request);
         let invitation = Invitation {
             leg: id,
             from: caller(request),
@@ -89,7 +83,7 @@ impl Stack {
     fn judge(&mut self, request: &Message, hop: Hop) -> Result<Accepted, Turndown> {
         let uri = Uri::read(request.uri()).ok_or((400, Vec::new()))?;
         let source = self.identify(request, hop)?;
-        if self.arriving.contains_key(&arrival(request)) {
+        if self.arrivals.is_merged(self.effects.now, request) {
             return Err((482, Vec::new()));
         }
         if self.lacks_reliability(request) {
@@ -118,18 +112,7 @@ impl Stack {
         if !self.guard.knows_anybody() {
             return Err((403, Vec::new()));
         }
-        let now = self.effects.now;
-        let stale = match self.guard.judge(now, ip, "INVITE", request.all("Authorization")) {
-            Verdict::Proven(user) => return Ok(Source::User(user)),
-            Verdict::Wrong => {
-                tracing::info!(source = %ip, "refused a call: wrong credentials");
-                return Err((403, Vec::new()));
-            }
-            Verdict::Missing => false,
-            Verdict::Stale => true,
-        };
-        let challenges = self.guard.challenges(now, ip, Ask { stale, agent: request.first("User-Agent") });
-        Err((401, challenges.into_iter().map(|value| ("WWW-Authenticate", value)).collect()))
+        self.prove(request, "INVITE").map(Source::User)
     }
 
     /// The offer in a request; none if there is no body.

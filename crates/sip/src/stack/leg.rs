@@ -186,9 +186,6 @@ impl Stack {
         let Some(leg) = self.legs.remove(&id) else { return };
         self.incoming -= usize::from(leg.incoming);
         self.dialogs.remove(&leg.dialog.key());
-        if let Stage::Ringing(ringing) = &leg.stage {
-            self.arriving.remove(&super::inbound::arrival(&ringing.request));
-        }
         for alarm in Alarm::of_leg(id) {
             self.effects.clear(alarm);
         }

@@ -13,13 +13,16 @@ mod forks;
 mod inbound;
 mod leg;
 mod locals;
+mod merged;
 mod outbound;
+mod proof;
 mod redirect;
 mod referral;
 mod registrar;
 mod replaces;
 mod ringing;
 mod session;
+mod suspects;
 mod transaction;
 mod within;
 
@@ -38,13 +41,20 @@ pub(crate) use outbound::{Contact, Route};
 use segue_media::MediaDescription;
 use transaction::{ClientNews, Owner, TransactionId, Transactions, What};
 
-use self::{admission::Admission, dialog::DialogKey, referral::Transfer, registrar::Registrar};
+use self::{
+    admission::{Admission, Entry},
+    dialog::DialogKey,
+    merged::Arrivals,
+    referral::Transfer,
+    registrar::Registrar,
+    suspects::Suspects,
+};
 use crate::{
-    config::{SipConfig, SipLimits, SipTimers, Trunk},
+    config::{IpNet, SipConfig, SipLimits, SipTimers, Trunk},
     digest::Guard,
     message::{self, ACCEPT, ALLOW, Message, Method, Transport, reason_of},
     policy::DialogPolicy,
-    words::{Invitation, LegEvent, SipCounts, SipFailure, SipLegId, UnregisteredWhy},
+    words::{Invitation, LegEvent, SipCounts, SipFailure, SipLegId, SipRefusals, UnregisteredWhy},
 };
 
 /// What the driver has to do.
@@ -109,8 +119,14 @@ pub(crate) struct Stack {
     transfers: BTreeMap<SipLegId, Transfer>,
     /// Incoming legs among `legs`.
     incoming: usize,
-    /// INVITEs that are being answered, to find the same call coming by another way (RFC 3261 §8.2.2.2).
-    arriving: HashMap<(String, String, u32), SipLegId>,
+    /// Calls that came in lately, to find the same one coming by another way.
+    arrivals: Arrivals,
+    /// Who fails to prove who they are.
+    suspects: Suspects,
+    /// What was refused at the door since the start.
+    refused: SipRefusals,
+    /// Networks whose phones need no password, as long as they take no name that has one.
+    open_networks: Vec<IpNet>,
     /// Where the message that is being handled truly came from, whatever its Via says.
     seen: Hop,
     last_leg: u64,
@@ -139,7 +155,10 @@ impl Stack {
             early: HashMap::new(),
             transfers: BTreeMap::new(),
             incoming: 0,
-            arriving: HashMap::new(),
+            arrivals: Arrivals::new(config.timers.t1 * 64, config.limits.dialogs_max),
+            suspects: Suspects::new(config.limits.sources_max),
+            refused: SipRefusals::default(),
+            open_networks: config.open_registration.clone(),
             seen: Hop { transport: Transport::Udp, socket: 0, remote: SocketAddr::from(([0, 0, 0, 0], 0)) },
             last_leg: 0,
             last_branch: 0,
@@ -153,7 +172,14 @@ impl Stack {
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
-        self.effects.outputs.pop_front()
+        let output = self.effects.outputs.pop_front()?;
+        // Whom we ask something may answer as often as they like.
+        if let Output::Send { hop, bytes } = &output
+            && !bytes.starts_with(b"SIP/2.0 ")
+        {
+            self.admission.befriend(self.effects.now, hop.remote.ip());
+        }
+        Some(output)
     }
 
     pub(crate) fn next_alarm(&self) -> Option<Duration> {
@@ -168,6 +194,7 @@ impl Stack {
             registrations: self.registrar.len(),
             connections: 0,
             timers: self.effects.alarms(),
+            refused: self.refused,
         }
     }
 
@@ -175,16 +202,24 @@ impl Stack {
     pub(crate) fn receive(&mut self, now: Duration, hop: Hop, bytes: &[u8]) {
         self.effects.now = now;
         self.seen = hop;
+        if !self.admission.message(now, hop.remote.ip()) {
+            self.refused.unread += 1;
+            return;
+        }
         let mut message = match message::parse(bytes) {
             Ok(message) => message,
             Err(message::ParseError::Blank) => return,
             Err(error) => {
+                self.refused.malformed += 1;
                 tracing::debug!(%error, bytes = bytes.len(), "dropped what is no SIP message");
                 return;
             }
         };
         let mut checked = message.check();
-        if bytes.len() > self.limits.message_bytes_max {
+        let bytes_max = self.limits.message_bytes_max;
+        // Of a stream only the beginning of such a message is here; a datagram that lies about its length is just wrong.
+        let cut_short = hop.transport != Transport::Udp && message.declares_over(bytes_max);
+        if bytes.len() > bytes_max || cut_short {
             checked = Err((513, reason_of(513)));
         }
         match message.method() {
@@ -211,6 +246,7 @@ impl Stack {
         }
         let hop = mark_via(&mut request, hop);
         if let Err((code, reason)) = checked {
+            self.refused.malformed += 1;
             if *method != Method::Ack {
                 let response = self.refusal(&request, (code, reason), &[]);
                 self.effects.send(hop, response.bytes());
@@ -234,10 +270,17 @@ impl Stack {
             self.within(request, method, hop);
             return;
         }
-        if !self.admission.request(self.effects.now, hop.remote.ip()) {
-            tracing::debug!(%hop.remote, "refused a request: too many from this source");
-            self.reject_for_now(request, hop);
-            return;
+        match self.admission.request(self.effects.now, hop.remote.ip()) {
+            Entry::Served => {}
+            Entry::Told => {
+                self.refused.too_fast += 1;
+                self.reject_for_now(request, hop);
+                return;
+            }
+            Entry::Dropped => {
+                self.refused.too_fast += 1;
+                return;
+            }
         }
         let extensions = self.unsupported(request);
         match method {

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Alarm, Contact, Effects, Hop, Output, Stack, outbound::request_uri};
 use crate::{
     config::{SipLimits, SipTimers},
-    digest::{Ask, Verdict},
     message::{Message, NameAddress, Uri, reason_of},
     words::UnregisteredWhy,
 };
@@ -24,6 +23,7 @@ struct Binding {
 pub(crate) struct Registrar {
     users: BTreeMap<String, Vec<Binding>>,
     contacts_max: usize,
+    users_max: usize,
     expires_min: Duration,
     expires_max: Duration,
 }
@@ -40,6 +40,8 @@ enum Fault {
     Malformed,
     TooBrief,
     OutOfOrder,
+    /// As many users are registered as may be.
+    Full,
 }
 
 impl Registrar {
@@ -47,6 +49,7 @@ impl Registrar {
         Self {
             users: BTreeMap::new(),
             contacts_max: limits.contacts_per_user_max,
+            users_max: limits.registrations_max,
             expires_min: timers.register_expires_min,
             expires_max: timers.register_expires_max,
         }
@@ -65,6 +68,12 @@ impl Registrar {
             .filter(|binding| binding.expires_at > now)
             .map(|binding| Contact { uri: request_uri(&binding.contact), hop: binding.hop })
             .collect()
+    }
+
+    /// Whether one of a user's phones is reached by this address.
+    pub(crate) fn is_at(&self, user: &str, address: std::net::IpAddr) -> bool {
+        let bindings = self.users.get(user).map(Vec::as_slice).unwrap_or_default();
+        bindings.iter().any(|binding| binding.hop.remote.ip().to_canonical() == address)
     }
 
     fn read(&self, request: &Message) -> Result<Wish, Fault> {
@@ -110,6 +119,9 @@ impl Registrar {
         let had = !bindings.is_empty();
         if bindings.iter().any(|known| known.call_id == call_id && known.number >= number) {
             return Err(Fault::OutOfOrder);
+        }
+        if !had && self.users.len() >= self.users_max && matches!(wish, Wish::Change(_)) {
+            return Err(Fault::Full);
         }
         match wish {
             Wish::Query => {}
@@ -222,31 +234,24 @@ fn same_contact(a: &NameAddress, b: &NameAddress) -> bool {
 }
 
 impl Stack {
-    /// REGISTER: challenge first, whoever it is; then the proven user may change their own address only.
+    /// REGISTER: challenge first, whoever it is; then the proven user may change their own address only. Phones of
+    /// open networks need no proof for a name that has no password.
     pub(super) fn register(&mut self, request: &Message, hop: Hop) {
         let now = self.effects.now;
-        let ip = hop.remote.ip().to_canonical();
-        let user = match self.guard.judge(now, ip, "REGISTER", request.all("Authorization")) {
-            Verdict::Proven(user) => user,
-            Verdict::Wrong => {
-                tracing::info!(source = %ip, "refused a registration: wrong credentials");
-                self.reject(request, hop, 403, &[]);
-                return;
-            }
-            verdict @ (Verdict::Missing | Verdict::Stale) => {
-                let challenges = self.guard.challenges(
-                    now,
-                    ip,
-                    Ask { stale: verdict == Verdict::Stale, agent: request.first("User-Agent") },
-                );
-                let headers: Vec<_> =
-                    challenges.into_iter().map(|value| ("WWW-Authenticate", value)).collect();
-                self.reject(request, hop, 401, &headers);
-                return;
-            }
-        };
         let address = request.to().and_then(|to| to.parsed()).and_then(|uri| uri.user);
-        if address.as_deref() != Some(user.as_str()) || !self.guard.knows(&user) {
+        let ip = self.seen.remote.ip();
+        let open = self.open_networks.iter().any(|network| network.contains(ip));
+        let user = match address.clone().filter(|user| open && !self.guard.knows(user)) {
+            Some(user) => user,
+            None => match self.prove(request, "REGISTER") {
+                Ok(user) => user,
+                Err((code, headers)) => {
+                    self.reject(request, hop, code, &headers);
+                    return;
+                }
+            },
+        };
+        if address.as_deref() != Some(user.as_str()) {
             self.say_registered(request, hop, 403, &[]);
             return;
         }
@@ -258,6 +263,11 @@ impl Stack {
             }
             Err(Fault::Malformed) => self.say_registered(request, hop, 400, &[]),
             Err(Fault::OutOfOrder) => self.say_registered(request, hop, 500, &[]),
+            Err(Fault::Full) => {
+                tracing::warn!("refused a registration: the limit is reached");
+                let seconds = self.limits.retry_after.as_secs().max(1).to_string();
+                self.say_registered(request, hop, 503, &[("Retry-After", seconds)]);
+            }
             Err(Fault::TooBrief) => {
                 let least = self.timers.register_expires_min.as_secs().to_string();
                 self.say_registered(request, hop, 423, &[("Min-Expires", least)]);

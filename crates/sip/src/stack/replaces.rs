@@ -13,9 +13,7 @@
 //! answered                                200, and the old dialog ends with BYE
 //! ```
 
-use super::{
-    Alarm, Hop, Leg, LegNews, Stack, Stage, dialog::Dialog, inbound::arrival, leg::Media, ringing::Ringing,
-};
+use super::{Alarm, Hop, Leg, LegNews, Stack, Stage, dialog::Dialog, leg::Media, ringing::Ringing};
 use crate::{
     message::{Message, reason_of},
     sdp::Session,
@@ -86,7 +84,7 @@ impl Stack {
         self.transactions.bind(invite, id);
         let trying = Message::response(request, 100, reason_of(100));
         self.transactions.respond(&mut self.effects, invite, &trying);
-        self.arriving.insert(arrival(request), id);
+        self.arrivals.remember(self.effects.now, request);
         let ringing = Ringing::new(invite, request.clone(), offer.map(Box::new));
         let mut leg = Leg::new(dialog, Stage::Ringing(Box::new(ringing)), Media::new(id.0));
         leg.incoming = true;

@@ -12,9 +12,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use segue_media::MediaDescription;
 
-use super::{
-    Alarm, Hop, Leg, LegNews, Stack, Stage, TransactionId, extensions::names, inbound::arrival, leg::AckDue,
-};
+use super::{Alarm, Hop, Leg, LegNews, Stack, Stage, TransactionId, extensions::names, leg::AckDue};
 use crate::{
     message::{Message, Method, reason_of},
     policy::ReliableProvisionals,
@@ -403,7 +401,6 @@ impl Stack {
         let Some(invite) = self.transactions.find(request, &Method::Invite) else { return };
         let hop = self.transactions.hop(invite).unwrap_or(flow);
         self.answer_session(id, request, &mut response);
-        self.arriving.remove(&arrival(request));
         for alarm in [Alarm::Reprovision(id), Alarm::PrackLost(id)] {
             self.effects.clear(alarm);
         }

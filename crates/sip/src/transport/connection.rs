@@ -32,6 +32,8 @@ pub(crate) struct StreamLimits {
 const WRITE_MAX: Duration = Duration::from_secs(10);
 /// How often we show on a connection of ours that we are still there (RFC 5626 §4.4.1).
 const KEEPALIVE: Duration = Duration::from_secs(100);
+/// How long a stream that cannot be read on stays open for the answer to what could be read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A double line end asks; a single one answers.
 const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
@@ -165,13 +167,19 @@ async fn read<R: AsyncRead + Unpin>(
             return Ok(());
         }
         framer.push(buffer.get(..length).unwrap_or_default());
-        while let Some(frame) = framer.next().map_err(io::Error::other)? {
+        while let Some(frame) = framer.next() {
             whole_by = None;
             match frame {
                 Frame::Message(bytes) => {
                     if arrivals.send(Arrival::Message { hop, bytes }).await.is_err() {
                         return Ok(());
                     }
+                }
+                Frame::Last(bytes) => {
+                    if arrivals.send(Arrival::Message { hop, bytes }).await.is_ok() {
+                        tokio::time::sleep(LAST_WORDS).await;
+                    }
+                    return Err(io::Error::other("the stream cannot be cut into messages any more"));
                 }
                 Frame::Ping => {
                     if pongs.try_send(()).is_err() {

@@ -8,17 +8,17 @@ use crate::{
     digest::{Asked, authorize},
     message::Message,
     stack::Route,
-    words::{Source, Target},
+    words::{SipCounts, Source, Target},
 };
 
-const STRANGER: &str = "203.0.113.5:5060";
+pub(super) const STRANGER: &str = "203.0.113.5:5060";
 
-fn credentials(user: &str, password: &str) -> Credentials {
+pub(super) fn credentials(user: &str, password: &str) -> Credentials {
     Credentials { user: user.into(), secret: Secret::Password(password.into()) }
 }
 
 /// The same request with an answer to the challenge, and the next number.
-fn authorized(text: &str, challenge: &Message, who: &Credentials) -> String {
+pub(super) fn authorized(text: &str, challenge: &Message, who: &Credentials) -> String {
     let method = text.split(' ').next().unwrap();
     let uri = text.split(' ').nth(1).unwrap();
     let asked = Asked { method, uri, cnonce: "cc" };
@@ -28,7 +28,7 @@ fn authorized(text: &str, challenge: &Message, who: &Credentials) -> String {
         .replace("Max-Forwards", &format!("Authorization: {value}\r\nMax-Forwards"))
 }
 
-fn register(number: u32, contact: &str, expires: &str) -> String {
+pub(super) fn register(number: u32, contact: &str, expires: &str) -> String {
     format!(
         "REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.7:5062;branch=z9hG4bKr{number}{expires};rport\r\n\
          From: <sip:ann@192.0.2.1>;tag=r\r\nTo: <sip:ann@192.0.2.1>\r\nCall-ID: r{number}\r\nCSeq: 1 REGISTER\r\n{contact}\
@@ -36,7 +36,7 @@ fn register(number: u32, contact: &str, expires: &str) -> String {
     )
 }
 
-const PHONE: &str = "Contact: <sip:ann@10.0.0.7:5062>\r\n";
+pub(super) const PHONE: &str = "Contact: <sip:ann@10.0.0.7:5062>\r\n";
 
 fn registered(bench: &mut Bench, number: u32, contact: &str, expires: &str) -> Message {
     let text = register(number, contact, expires);
@@ -99,7 +99,8 @@ fn too_many_calls_are_refused_with_a_time_to_wait_and_no_state() {
     let before = bench.stack.counts();
     let sent = bench.hear(&invite("b", OFFER).replace("Call-ID: c1", "Call-ID: c2"));
     assert_eq!((lines(&sent), sent[0].first("Retry-After")), (vec!["503 INVITE".to_owned()], Some("5")));
-    assert_eq!(bench.stack.counts(), before);
+    assert_eq!(bench.stack.counts().refused.calls_over_limit, 1);
+    assert_eq!(SipCounts { refused: before.refused, ..bench.stack.counts() }, before);
     bench.stack.hang_up(bench.now, first, crate::words::HangUp::default());
     bench.nothing_is_left();
 }
