@@ -16,6 +16,8 @@ pub(crate) enum ParseError {
 
 /// Header lines that are read; of a message with more, the first ones are enough to refuse it.
 const HEADERS_MAX: usize = 256;
+/// What SIP calls blank. Other blanks, such as an ideographic space at the end of a name, belong to the text.
+const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Reads one whole datagram or frame.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Message, ParseError> {
@@ -110,7 +112,7 @@ fn read_headers<'a>(lines: impl Iterator<Item = &'a str>) -> (Vec<(String, Strin
     for line in lines {
         if line.starts_with([' ', '\t']) {
             if let Some((_, value)) = headers.last_mut() {
-                let more = line.trim();
+                let more = line.trim_matches(BLANKS);
                 if !value.is_empty() && !more.is_empty() {
                     value.push(' ');
                 }
@@ -119,14 +121,14 @@ fn read_headers<'a>(lines: impl Iterator<Item = &'a str>) -> (Vec<(String, Strin
             continue;
         }
         let Some((name, value)) = line.split_once(':') else { continue };
-        let name = name.trim();
+        let name = name.trim_matches(BLANKS);
         if name.is_empty() || !name.bytes().all(is_token) {
             continue;
         }
         if headers.len() == HEADERS_MAX {
             return (headers, Some((513, "Too Many Headers")));
         }
-        headers.push((long_name(name).to_owned(), value.trim().to_owned()));
+        headers.push((long_name(name).to_owned(), value.trim_matches(BLANKS).to_owned()));
     }
     (headers, None)
 }
