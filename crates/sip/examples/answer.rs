@@ -83,6 +83,7 @@ fn configure(words: &BTreeMap<String, String>) -> Result<SipConfig, Box<dyn Erro
     Ok(SipConfig {
         udp: address("udp")?.into_iter().collect(),
         tcp: address("tcp")?.into_iter().collect(),
+        open_registration: if users.is_empty() { loopback.sources.clone() } else { Vec::new() },
         trunks: if users.is_empty() { vec![loopback] } else { Vec::new() },
         users,
         digests: match words.get("digests").map(String::as_str) {

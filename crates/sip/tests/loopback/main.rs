@@ -5,6 +5,10 @@ mod calls;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod secure;
 #[cfg(test)]
 mod sipp;
+#[cfg(test)]
+mod torture;
