@@ -31,6 +31,7 @@ mod rtcp;
 pub mod rtp;
 pub mod security;
 mod session;
+pub mod srtp;
 mod stretch;
 pub mod tone;
 mod voice;
