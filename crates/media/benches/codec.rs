@@ -3,7 +3,11 @@
 //! A transcoded direction is one decoding and one encoding 50 times a second; a second of an SDES call is 100
 //! packets sealed and 100 opened where both legs are secure.
 
-#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a benchmark may stop where its own load is wrong")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a benchmark may stop where its own load is wrong"
+)]
 
 use std::{hint::black_box, time::Duration};
 
@@ -15,7 +19,7 @@ use segue_media::{
 
 fn key(suite: Suite) -> SrtpKey {
     let length = suite.key_length() + suite.salt_length();
-    SrtpKey { tag: 1, suite, master: (0..length as u8).collect(), lifetime: None, mki: None }
+    SrtpKey { tag: 1, suite, master: (0..length as u8).collect(), lifetime: None, mki: None, optional: false }
 }
 
 fn packet(sequence: u16) -> [u8; 172 + GROWTH_MAX] {

@@ -70,6 +70,8 @@ pub struct SrtpKey {
     /// The master key identifier that ends every packet, if there is one: its value and its length, 1 to 128
     /// bytes.
     pub mki: Option<(u32, u8)>,
+    /// Plain RTP would do as well: the line stands in a stream of RTP/AVP, not RTP/SAVP.
+    pub optional: bool,
 }
 
 /// Keys do not belong in a log.
@@ -95,7 +97,14 @@ mod tests {
         }
         assert_eq!(Suite::of_name("F8_128_HMAC_SHA1_80"), None);
         let master = vec![0xAB; 30];
-        let key = SrtpKey { tag: 1, suite: Suite::AesCm128Sha1Tag80, master, lifetime: None, mki: None };
+        let key = SrtpKey {
+            tag: 1,
+            suite: Suite::AesCm128Sha1Tag80,
+            master,
+            lifetime: None,
+            mki: None,
+            optional: false,
+        };
         let text = format!("{key:?}");
         assert!(text.contains("AesCm128Sha1Tag80") && !text.contains("171") && !text.contains("master"));
     }

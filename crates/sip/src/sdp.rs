@@ -1,19 +1,24 @@
 //! Session descriptions for one audio stream: read, offer, answer (RFC 4566, RFC 3264).
 //!
 //! Reading is line by line and takes what the trade sends: lines out of order, unknown lines, odd blanks.
-//! The answer takes the offerer's first G.711 codec; every other stream is rejected with port 0.
+//! The answer takes the offerer's first codec that we want; every other stream is rejected with port 0.
+//! A stream of RTP/SAVP needs a key of ours (RFC 4568), a stream of RTP/AVP with a=crypto lines may have one, and
+//! where our own keys are not optional nothing but SRTP is agreed on.
+
+mod crypto;
+mod format;
 
 use std::{
     fmt::Write as _,
     net::{IpAddr, SocketAddr},
 };
 
-use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
+use segue_media::{Codec, Direction, MediaDescription, OpusWishes, security::SrtpKey};
 
 /// A session description, read: the audio stream we can speak, and what an answer has to mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// Their side; all G.711 codecs in their order. At least one.
+    /// Their side; all codecs that we know, in their order. At least one.
     pub(crate) media: MediaDescription,
     /// Whether they can carry RTCP on the RTP port.
     rtcp_mux: bool,
@@ -36,13 +41,15 @@ struct Stream {
 pub(crate) enum SdpError {
     #[error("the body is not a session description")]
     NotSdp,
-    #[error("the description has no audio stream over plain RTP")]
+    #[error("the description has no audio stream over RTP")]
     NoAudio,
+    #[error("no key in common: the stream has to be SRTP with a suite that we speak, or must not be SRTP")]
+    NoCommonKey,
     #[error("the description has more than {STREAMS_MAX} streams")]
     TooManyStreams,
     #[error("the connection address is a broadcast or multicast address")]
     BadAddress,
-    #[error("no codec in common: we speak PCMU and PCMA")]
+    #[error("no codec in common: we know PCMU, PCMA, G722 and opus")]
     NoCommonCodec,
 }
 
@@ -62,6 +69,7 @@ pub(crate) struct Agreed {
 
 const STREAMS_MAX: usize = 16;
 const LINES_MAX: usize = 2_000;
+const OPUS: &str = "OPUS/48000/2";
 
 /// What the lines at session level, or under one m= line, say.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +81,8 @@ struct Block {
     rtcp: Option<(u16, Option<IpAddr>)>,
     rtcp_mux: bool,
     maps: Vec<(u8, String)>,
+    formats: Vec<(u8, String)>,
+    keys: Vec<SrtpKey>,
 }
 
 struct Draft {
@@ -113,9 +123,13 @@ impl Session {
 
     fn choose(session: &Block, drafts: &[Draft], signalling: IpAddr) -> Result<Self, SdpError> {
         let mut reason = SdpError::NoAudio;
-        for (chosen, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.is_plain_audio()) {
+        for (chosen, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.is_audio()) {
             if draft.is_to_many(session) {
                 reason = SdpError::BadAddress;
+                continue;
+            }
+            if draft.stream.is_secure() && draft.block.keys.is_empty() {
+                reason = SdpError::NoCommonKey;
                 continue;
             }
             let codecs = draft.codecs();
@@ -136,7 +150,7 @@ impl Session {
     /// The stream as both sides will use it, if `local` answers this offer.
     ///
     /// # Errors
-    /// [`SdpError::NoCommonCodec`].
+    /// [`SdpError::NoCommonCodec`], [`SdpError::NoCommonKey`].
     pub(crate) fn agree(&self, local: &MediaDescription) -> Result<Agreed, SdpError> {
         let &(codec, payload) = self
             .media
@@ -153,8 +167,11 @@ impl Session {
         if mux {
             remote.rtcp = remote.rtp;
         }
+        let security =
+            keys_in_common(&mut remote.security, &local.security, |theirs, ours| theirs.suite == ours.suite)?;
         let local = MediaDescription {
             codecs: vec![(codec, payload)],
+            security: security.into_iter().collect(),
             telephone_event: event,
             direction: meet(local.direction, mirror(self.media.direction)),
             ..local.clone()
@@ -165,7 +182,7 @@ impl Session {
     /// The stream as both sides will use it, if this answers our offer `local`.
     ///
     /// # Errors
-    /// [`SdpError::NoCommonCodec`].
+    /// [`SdpError::NoCommonCodec`], [`SdpError::NoCommonKey`].
     pub(crate) fn agree_to_offer(&self, local: &MediaDescription) -> Result<Agreed, SdpError> {
         let mut remote = self.media.clone();
         remote.codecs.retain(|(codec, _)| local.codecs.iter().any(|(ours, _)| ours == codec));
@@ -175,8 +192,12 @@ impl Session {
         if self.rtcp_mux && local.rtcp == local.rtp {
             remote.rtcp = remote.rtp;
         }
+        let security = keys_in_common(&mut remote.security, &local.security, |theirs, ours| {
+            theirs.suite == ours.suite && theirs.tag == ours.tag
+        })?;
         let local = MediaDescription {
             codecs: vec![(codec, ours)],
+            security: security.into_iter().collect(),
             telephone_event: local.telephone_event.filter(|_| remote.telephone_event.is_some()),
             direction: meet(local.direction, mirror(remote.direction)),
             ..local.clone()
@@ -199,11 +220,36 @@ impl Session {
     }
 }
 
+/// Picks the first key of theirs that one of ours goes with, and gives ours under their tag; none for plain RTP.
+fn keys_in_common(
+    theirs: &mut Vec<SrtpKey>,
+    ours: &[SrtpKey],
+    goes_with: impl Fn(&SrtpKey, &SrtpKey) -> bool,
+) -> Result<Option<SrtpKey>, SdpError> {
+    let pair =
+        theirs.iter().find_map(|key| Some((key.clone(), ours.iter().find(|our| goes_with(key, our))?)));
+    let Some((their, our)) = pair else {
+        let plain = theirs.iter().chain(ours).all(|key| key.optional);
+        theirs.clear();
+        return plain.then_some(None).ok_or(SdpError::NoCommonKey);
+    };
+    let ours = SrtpKey { tag: their.tag, optional: their.optional, ..our.clone() };
+    *theirs = vec![their];
+    Ok(Some(ours))
+}
+
 /// Our offer.
 pub(crate) fn offer(local: &MediaDescription, origin: Origin) -> String {
     let mut text = head(local, origin);
-    print_audio(&mut text, local, "RTP/AVP", local.rtcp == local.rtp);
+    let secure = local.security.iter().any(|key| !key.optional);
+    print_audio(&mut text, local, if secure { "RTP/SAVP" } else { "RTP/AVP" }, local.rtcp == local.rtp);
     text
+}
+
+impl Stream {
+    fn is_secure(&self) -> bool {
+        self.protocol.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("RTP/SAVP"))
+    }
 }
 
 impl Draft {
@@ -227,11 +273,11 @@ impl Draft {
         })
     }
 
-    fn is_plain_audio(&self) -> bool {
-        let protocol = &self.stream.protocol;
+    fn is_audio(&self) -> bool {
+        let known = ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"];
         self.stream.kind.eq_ignore_ascii_case("audio")
             && self.port != 0
-            && (protocol.eq_ignore_ascii_case("RTP/AVP") || protocol.eq_ignore_ascii_case("RTP/AVPF"))
+            && known.iter().any(|known| self.stream.protocol.eq_ignore_ascii_case(known))
     }
 
     /// Whether their sound would have to go to more than one host.
@@ -271,7 +317,7 @@ impl Draft {
                 Some("PCMU/8000" | "PCMU/8000/1") => Codec::Pcmu,
                 Some("PCMA/8000" | "PCMA/8000/1") => Codec::Pcma,
                 Some("G722/8000" | "G722/8000/1") => Codec::G722,
-                Some("OPUS/48000/2") => Codec::Opus,
+                Some(OPUS) => Codec::Opus,
                 Some(_) | None => continue,
             };
             if !codecs.iter().any(|(known, _)| *known == codec) {
@@ -279,6 +325,18 @@ impl Draft {
             }
         }
         codecs
+    }
+
+    fn keys(&self) -> Vec<SrtpKey> {
+        let optional = !self.stream.is_secure();
+        self.block.keys.iter().map(|key| SrtpKey { optional, ..key.clone() }).collect()
+    }
+
+    /// How they want their Opus.
+    fn opus(&self) -> OpusWishes {
+        let is_opus = |payload| self.encoding(payload).as_deref() == Some(OPUS);
+        let format = self.block.formats.iter().find(|(payload, _)| is_opus(*payload));
+        format.map_or_else(OpusWishes::default, |(_, parameters)| format::read_opus(parameters))
     }
 
     fn describe(&self, session: &Block, codecs: Vec<(Codec, u8)>, signalling: IpAddr) -> MediaDescription {
@@ -304,8 +362,8 @@ impl Draft {
             }),
             ptime_ms: ptime - ptime % 10,
             direction,
-            security: Vec::new(),
-            opus: OpusWishes::default(),
+            security: self.keys(),
+            opus: self.opus(),
         }
     }
 }
@@ -336,6 +394,19 @@ impl Block {
                     .and_then(|port| port.parse().ok())
                     .filter(|port| *port != 0)
                     .map(|port| (port, words.nth(2).and_then(read_address)));
+            }
+            "crypto" => {
+                let key = crypto::read(value).filter(|_| self.keys.len() < crypto::LINES_MAX);
+                self.keys.extend(key);
+            }
+            "fmtp" => {
+                if let Some((payload, parameters)) =
+                    value.trim().split_once(|c: char| c.is_ascii_whitespace())
+                    && let Ok(payload) = payload.parse()
+                    && self.formats.len() < 128
+                {
+                    self.formats.push((payload, parameters.to_owned()));
+                }
             }
             "rtpmap" => {
                 let mut words = value.split_ascii_whitespace();
@@ -423,10 +494,16 @@ fn print_audio(text: &mut String, local: &MediaDescription, protocol: &str, mux:
         // RFC 7587 §7: two channels, always, whatever is sent.
         let channels = if *codec == Codec::Opus { "/2" } else { "" };
         line(text, format_args!("a=rtpmap:{payload} {}/{}{channels}", codec.name(), codec.clock_hz()));
+        if *codec == Codec::Opus {
+            line(text, format_args!("a=fmtp:{payload} {}", format::print_opus(local.opus)));
+        }
     }
     if let Some(payload) = local.telephone_event {
         line(text, format_args!("a=rtpmap:{payload} telephone-event/8000"));
         line(text, format_args!("a=fmtp:{payload} 0-15"));
+    }
+    for key in &local.security {
+        line(text, format_args!("a=crypto:{}", crypto::print(key)));
     }
     line(text, format_args!("a=ptime:{}", local.ptime_ms));
     if mux {

@@ -19,7 +19,10 @@ pub(super) struct Ciphers {
 }
 
 /// How packets of one kind are closed and opened.
-#[expect(clippy::large_enum_variant, reason = "there are two a key, made at set-up; a box would cost a step per packet")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are two a key, made at set-up; a box would cost a step per packet"
+)]
 pub(super) enum Cipher {
     Counter(Counter),
     Gcm(Gcm),
@@ -94,7 +97,12 @@ impl Cipher {
     }
 
     /// Encrypts `body` and gives the tag; `head` is covered by it in the clear.
-    pub(super) fn seal(&self, head: &[u8], body: &mut [u8], place: Place<'_>) -> Result<[u8; TAG_MAX], SrtpError> {
+    pub(super) fn seal(
+        &self,
+        head: &[u8],
+        body: &mut [u8],
+        place: Place<'_>,
+    ) -> Result<[u8; TAG_MAX], SrtpError> {
         match self {
             Self::Counter(counter) => {
                 counter.mix(body, place);
@@ -123,7 +131,11 @@ impl Cipher {
 }
 
 impl Counter {
-    fn new(master: &Master, [encryption, authentication, salting]: [u8; 3], tag: usize) -> Result<Self, SrtpError> {
+    fn new(
+        master: &Master,
+        [encryption, authentication, salting]: [u8; 3],
+        tag: usize,
+    ) -> Result<Self, SrtpError> {
         let (mut key, mut code, mut salt) = ([0; 16], [0; 20], [0; 16]);
         master.derive(encryption, &mut key);
         master.derive(authentication, &mut code);
@@ -136,7 +148,8 @@ impl Counter {
     fn mix(&self, bytes: &mut [u8], place: Place<'_>) {
         let mut counter = self.salt ^ u128::from(place.ssrc) << 64 ^ u128::from(place.index) << 16;
         for chunk in bytes.chunks_mut(LANES * 16) {
-            let mut blocks: [Block; LANES] = std::array::from_fn(|n| (counter + n as u128).to_be_bytes().into());
+            let mut blocks: [Block; LANES] =
+                std::array::from_fn(|n| (counter + n as u128).to_be_bytes().into());
             counter += LANES as u128;
             let count = chunk.len().div_ceil(16);
             self.aes.encrypt_blocks(blocks.get_mut(..count).unwrap_or_default());

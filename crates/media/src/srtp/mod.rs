@@ -262,7 +262,8 @@ impl Key {
         let (head, body) = packet.split_at_mut(shape.head);
         let tag = cipher.seal(head, body, place)?;
         let tag = tag.get(..cipher.tag()).unwrap_or_default();
-        let grown = if cipher.is_aead() { append(rest, [tag, self.mki()]) } else { append(rest, [self.mki(), tag]) };
+        let grown =
+            if cipher.is_aead() { append(rest, [tag, self.mki()]) } else { append(rest, [self.mki(), tag]) };
         stream.rtp.note(index);
         self.remember(stream);
         grown.map(|grown| length + grown)
@@ -332,9 +333,11 @@ impl Key {
     fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let ssrc = control_ssrc(packet)?;
         let length = self.without_mki(packet, true)?;
-        let (packet, word) = self.ciphers.rtcp.without_word(packet.get_mut(..length).ok_or(SrtpError::Short)?)?;
+        let (packet, word) =
+            self.ciphers.rtcp.without_word(packet.get_mut(..length).ok_or(SrtpError::Short)?)?;
         let tag = self.ciphers.rtcp.tag();
-        let plain = packet.len().checked_sub(tag).filter(|plain| *plain >= CONTROL_HEAD).ok_or(SrtpError::Short)?;
+        let plain =
+            packet.len().checked_sub(tag).filter(|plain| *plain >= CONTROL_HEAD).ok_or(SrtpError::Short)?;
         let mut stream = self.stream(ssrc).unwrap_or_else(|| Stream::unknown(ssrc));
         let number = u32::from_be_bytes(word);
         let index = u64::from(number & !ENCRYPTED);

@@ -15,13 +15,13 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 fn key(suite: Suite, master: &str) -> SrtpKey {
-    SrtpKey { tag: 1, suite, master: hex(master), lifetime: None, mki: None }
+    SrtpKey { tag: 1, suite, master: hex(master), lifetime: None, mki: None, optional: false }
 }
 
 fn any_key(suite: Suite, seed: u8) -> SrtpKey {
     let length = suite.key_length() + suite.salt_length();
     let master = (0..length).map(|n| (n as u8).wrapping_mul(37) ^ seed).collect();
-    SrtpKey { tag: 1, suite, master, lifetime: None, mki: None }
+    SrtpKey { tag: 1, suite, master, lifetime: None, mki: None, optional: false }
 }
 
 fn packet(ssrc: u32, sequence: u16, payload: &[u8]) -> Vec<u8> {
@@ -108,7 +108,9 @@ fn the_rollover_counter_goes_on_over_two_wraps_with_loss_and_disorder() {
             } else if index % 7 != 0 {
                 assert_eq!(open(&mut opener, 0, &sealed), Ok(plain), "{suite:?} {index}");
             }
-            if index % 50 == 30 && let Some((sealed, plain)) = held.take() {
+            if index % 50 == 30
+                && let Some((sealed, plain)) = held.take()
+            {
                 assert_eq!(open(&mut opener, 0, &sealed), Ok(plain), "{suite:?} late at {index}");
                 assert_eq!(open(&mut opener, 0, &sealed), Err(SrtpError::Replayed));
             }

@@ -98,7 +98,7 @@ fn odd_but_usual_forms_are_read() {
 #[test]
 fn what_leads_to_no_call_says_why() {
     assert_eq!(read("m=audio 5000 RTP/AVP 3 18\r\n").unwrap_err(), SdpError::NoCommonCodec);
-    assert_eq!(read("m=audio 5000 RTP/SAVP 0\r\n").unwrap_err(), SdpError::NoAudio);
+    assert_eq!(read("m=audio 5000 UDP/TLS/RTP/SAVPF 0\r\n").unwrap_err(), SdpError::NoAudio);
     assert_eq!(read("m=audio 0 RTP/AVP 0\r\n").unwrap_err(), SdpError::NoAudio);
     assert_eq!(read("m=audio x RTP/AVP 0\r\n").unwrap_err(), SdpError::NotSdp);
     assert_eq!(read("").unwrap_err(), SdpError::NoAudio);
@@ -167,4 +167,95 @@ proptest::proptest! {
             proptest::prop_assert_eq!(session.answer(&agreed, ORIGIN).matches("m=").count(), 2);
         }
     }
+}
+
+const LINE: &str = "inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
+
+fn keys(optional: bool) -> Vec<SrtpKey> {
+    let key = |(tag, suite): (u32, segue_media::security::Suite)| {
+        let master = vec![tag as u8; suite.key_length() + suite.salt_length()];
+        SrtpKey { tag, suite, master, lifetime: None, mki: None, optional }
+    };
+    (1..).zip(segue_media::security::Suite::ALL).map(key).collect()
+}
+
+fn secured(optional: bool) -> MediaDescription {
+    MediaDescription { security: keys(optional), ..local() }
+}
+
+#[test]
+fn an_offer_of_srtp_is_answered_with_our_key_of_the_first_suite_in_common() {
+    let text = format!(
+        "m=audio 5000 RTP/SAVP 0\r\na=crypto:5 F8_128_HMAC_SHA1_80 {LINE}\r\n\
+         a=crypto:7 AES_CM_128_HMAC_SHA1_32 {LINE}\r\na=crypto:8 AES_CM_128_HMAC_SHA1_80 {LINE}\r\n"
+    );
+    let session = read(&text).unwrap();
+    let agreed = session.agree(&secured(true)).unwrap();
+    let [ours] = &agreed.local.security[..] else { panic!("one key") };
+    let [theirs] = &agreed.remote.security[..] else { panic!("one key") };
+    assert_eq!((ours.tag, theirs.tag, ours.suite), (7, 7, theirs.suite));
+    assert_eq!(ours.master, vec![3; 30]);
+    let answer = session.answer(&agreed, ORIGIN);
+    assert!(answer.contains("m=audio 4000 RTP/SAVP 0"), "{answer}");
+    assert!(answer.contains("a=crypto:7 AES_CM_128_HMAC_SHA1_32 inline:"), "{answer}");
+    assert_eq!(session.agree(&local()).unwrap_err(), SdpError::NoCommonKey, "we have no key");
+}
+
+#[test]
+fn nothing_goes_down_to_plain_rtp_where_a_key_is_demanded() {
+    let plain = read("m=audio 5000 RTP/AVP 0\r\n").unwrap();
+    assert_eq!(plain.agree(&secured(false)).unwrap_err(), SdpError::NoCommonKey);
+    assert_eq!(plain.agree_to_offer(&secured(false)).unwrap_err(), SdpError::NoCommonKey);
+    assert_eq!(plain.agree(&secured(true)).unwrap().local.security, []);
+    assert_eq!(plain.agree_to_offer(&secured(true)).unwrap().local.security, []);
+    assert_eq!(read("m=audio 5000 RTP/SAVP 0\r\n").unwrap_err(), SdpError::NoCommonKey);
+    let unknown = "m=audio 5000 RTP/SAVP 0\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n";
+    assert_eq!(read(unknown).unwrap_err(), SdpError::NoCommonKey);
+}
+
+#[test]
+fn srtp_may_be_offered_beside_plain_rtp() {
+    let text = format!("m=audio 5000 RTP/AVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {LINE}\r\n");
+    let session = read(&text).unwrap();
+    assert_eq!(session.agree(&local()).unwrap().remote.security, []);
+    let agreed = session.agree(&secured(true)).unwrap();
+    assert!(
+        session.answer(&agreed, ORIGIN).contains("RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=crypto:1 AES_CM")
+    );
+}
+
+#[test]
+fn our_offer_of_srtp_is_answered_by_its_tag() {
+    for (optional, protocol) in [(true, "RTP/AVP"), (false, "RTP/SAVP")] {
+        let text = offer(&secured(optional), ORIGIN);
+        assert!(text.contains(&format!("m=audio 4000 {protocol} 0")), "{text}");
+        assert_eq!(Session::read(text.as_bytes(), SIGNALLING).unwrap().media.security, keys(optional));
+        let answer = |tag| {
+            let text =
+                format!("m=audio 5000 {protocol} 0\r\na=crypto:{tag} AES_CM_128_HMAC_SHA1_80 {LINE}\r\n");
+            read(&text).unwrap().agree_to_offer(&secured(optional))
+        };
+        let agreed = answer(2).unwrap();
+        assert_eq!(agreed.local.security[0].master, vec![2; 30]);
+        assert_eq!(agreed.remote.security[0].master.len(), 30);
+        assert_eq!(answer(3).is_err(), !optional, "tag 3 was of another suite");
+    }
+}
+
+#[test]
+fn opus_and_g722_are_read_and_offered_as_their_rfcs_say() {
+    let session = read(
+        "m=audio 5000 RTP/AVP 111 9 101\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
+         a=rtpmap:101 telephone-event/8000\r\n",
+    )
+    .unwrap();
+    assert_eq!(session.media.codecs, [(Codec::Opus, 111), (Codec::G722, 9)]);
+    assert!(session.media.opus.fec);
+    let wishes = OpusWishes { fec: true, playback_hz: 16_000, ..OpusWishes::default() };
+    let wide =
+        MediaDescription { codecs: vec![(Codec::Opus, 96), (Codec::G722, 9)], opus: wishes, ..local() };
+    let text = offer(&wide, ORIGIN);
+    assert!(text.contains("a=rtpmap:96 opus/48000/2\r\na=fmtp:96 maxplaybackrate=16000;"), "{text}");
+    assert!(text.contains("a=rtpmap:9 G722/8000\r\n"), "{text}");
+    assert_eq!(Session::read(text.as_bytes(), SIGNALLING).unwrap().media, wide);
 }
