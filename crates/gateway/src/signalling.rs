@@ -19,6 +19,7 @@ fn dialogs(rules: &SipDialogs) -> DialogPolicy {
         redirects_max: rules.redirects_max,
         redirect_hosts: rules.redirect_hosts.clone(),
         transfer_hosts: rules.transfer_hosts.clone(),
+        ..DialogPolicy::default()
     }
 }
 
@@ -62,7 +63,7 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
             strangers_per_second: sip.limits.strangers_per_second,
             ..SipLimits::default()
         },
-        dialogs: dialogs(&sip.dialogs),
+        dialogs: DialogPolicy { keys_in_clear: settings.media.srtp.keys_in_clear, ..dialogs(&sip.dialogs) },
         ..SipConfig::default()
     })
 }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use crate::{
     g711::Law,
     quality::LegQuality,
+    security::SrtpKey,
     session::{Codec, MediaDescription, WideFrame},
 };
 
@@ -39,6 +40,15 @@ pub enum Command {
         description: MediaDescription,
         /// The host that signalling comes from, for the source lock when the SDP address is private.
         signalling: Option<SocketAddr>,
+    },
+    /// Both sides agreed on keys of SRTP (RFC 3711), or on others. A `Remote` without keys ends it.
+    Secure {
+        /// Which leg.
+        leg: LegId,
+        /// Opens what the far side sends: the key of its own a=crypto line (RFC 4568 §6.1).
+        theirs: SrtpKey,
+        /// Closes what we send: the key of our a=crypto line.
+        ours: SrtpKey,
     },
     /// Set what ears hear when no prompt plays; all on one tick.
     Wire(Vec<(LegId, Source)>),

@@ -16,6 +16,7 @@ use crate::{
     },
     ear::{Ear, Made},
     g711::Law,
+    guard::Guard,
     jitter::JitterLimits,
     legs::{Leg, Legs, Slot},
     life::{DeadLimits, JUDGED_EVERY},
@@ -99,6 +100,8 @@ pub struct EngineCounters {
     pub taps_dropped: u64,
     /// Keys that could not be sent or reported.
     pub keys_dropped: u64,
+    /// Keys of SRTP that do not have the length of their suite.
+    pub keys_unusable: u64,
 }
 
 /// All legs of one media thread.
@@ -152,6 +155,13 @@ impl Engine {
                     leg.voice.remote(now, &description, signalling.map(|address| address.ip()));
                     leg.ear.remote(&description);
                     leg.control.remote(&description);
+                    leg.guard.remote(&description);
+                }
+            }
+            Command::Secure { leg, theirs, ours } => {
+                let secured = self.legs.named_mut(leg).map(|leg| leg.guard.secure(now, &theirs, &ours));
+                if secured.is_some_and(|secured| secured.is_err()) {
+                    self.counters.keys_unusable += 1;
                 }
             }
             Command::Wire(ears) => {
@@ -198,7 +208,18 @@ impl Engine {
             return;
         };
         let Some(open) = self.legs.at_mut(slot) else { return };
-        if channel == Channel::Rtcp || rtp::is_rtcp(bytes) {
+        let control = channel == Channel::Rtcp || rtp::is_rtcp(bytes);
+        let opened;
+        let bytes = if open.guard.is_plain() {
+            bytes
+        } else if let Some(plain) = open.guard.open(now, bytes, control) {
+            opened = plain;
+            opened.plain()
+        } else {
+            // What is not authentic reaches neither the source lock nor the ear.
+            return open.voice.reject();
+        };
+        if control {
             if !open.voice.lock.admits_control(from) {
                 open.voice.reject();
                 return;
@@ -338,7 +359,7 @@ impl Engine {
             match (frame.filter(|_| leg.ear.is_like(codec)), leg.voice.lock.destination()) {
                 (Some(frame), Some(to)) => {
                     let made = leg.ear.forward(&arrival.header, frame);
-                    send(&mut self.outbox, (leg.id, to), made);
+                    send(&mut self.outbox, (leg.id, to), &mut leg.guard, made);
                 }
                 (Some(_), None) => {}
                 (None, _) => {
@@ -376,7 +397,9 @@ impl Engine {
             let to = leg.voice.lock.destination();
             let made = to.and_then(|_| leg.ear.forward_event(&arrival.header, arrival.payload));
             match (made, to, key) {
-                (Some(made), Some(to), _) => send(&mut self.outbox, (leg.id, to), Some(made)),
+                (Some(made), Some(to), _) => {
+                    send(&mut self.outbox, (leg.id, to), &mut leg.guard, Some(made));
+                }
                 (None, _, Some(key)) if !full && leg.ear.listens_to() == source => {
                     self.counters.keys_dropped += leg.ear.send_keys([key]);
                 }
@@ -491,7 +514,7 @@ impl Engine {
                 self.reports.push_back(Report::Filled { leg: leg.id });
             }
             if let Some(to) = leg.voice.lock.destination().filter(|_| leg.ear.wants_sound()) {
-                send(&mut self.outbox, (leg.id, to), Some(leg.ear.packet()));
+                send(&mut self.outbox, (leg.id, to), &mut leg.guard, Some(leg.ear.packet()));
             }
         }
         if due {
@@ -510,14 +533,14 @@ impl Engine {
             Way::Shared(to) => (Channel::Rtp, to),
             Way::Own(to) => (Channel::Rtcp, to),
         };
-        self.outbox.push(Transmit { leg: leg.id, channel, to }, &compound, &[]);
+        self.outbox.push(Transmit { leg: leg.id, channel, to }, (&compound, &[]), &mut leg.guard);
     }
 }
 
 /// The one place where RTP goes out: to which leg's far side, and what.
-fn send(outbox: &mut Outbox, (leg, to): (LegId, SocketAddr), made: Option<Made<'_>>) {
+fn send(outbox: &mut Outbox, (leg, to): (LegId, SocketAddr), guard: &mut Guard, made: Option<Made<'_>>) {
     if let Some(made) = made {
         let transmit = Transmit { leg, channel: Channel::Rtp, to };
-        outbox.push(transmit, &made.header, made.payload.bytes());
+        outbox.push(transmit, (&made.header, made.payload.bytes()), guard);
     }
 }

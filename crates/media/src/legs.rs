@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::{
     command::{LegId, Source},
     ear::Ear,
+    guard::Guard,
     presses::Presses,
     quality::Assessor,
     rtcp::Control,
@@ -24,6 +25,7 @@ pub(crate) struct Leg {
     pub(crate) voice: Voice,
     pub(crate) ear: Ear,
     pub(crate) control: Control,
+    pub(crate) guard: Guard,
     pub(crate) tapped: bool,
     pub(crate) presses: Presses,
     pub(crate) assessor: Assessor,
@@ -51,6 +53,7 @@ impl Leg {
             voice,
             ear,
             control,
+            guard: Guard::Plain,
             tapped: false,
             presses: Presses::default(),
             assessor,

@@ -12,6 +12,7 @@ mod emodel;
 mod engine;
 mod forward;
 pub mod g711;
+mod guard;
 mod jitter;
 mod keys;
 mod legs;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::command::Transmit;
+use crate::{command::Transmit, guard::Guard, srtp::GROWTH_MAX};
 
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
@@ -23,7 +23,8 @@ impl Outbox {
         self.dropped
     }
 
-    pub(crate) fn push(&mut self, transmit: Transmit, head: &[u8], tail: &[u8]) {
+    /// Puts a packet in the queue, closed by the leg's guard.
+    pub(crate) fn push(&mut self, transmit: Transmit, (head, tail): (&[u8], &[u8]), guard: &mut Guard) {
         if self.waiting.is_empty() {
             self.bytes.clear();
         }
@@ -34,6 +35,17 @@ impl Outbox {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(head);
         self.bytes.extend_from_slice(tail);
+        if !guard.is_plain() {
+            let length = self.bytes.len() - start;
+            let control = crate::rtp::is_rtcp(head);
+            self.bytes.resize(start + length + GROWTH_MAX, 0);
+            let packet = self.bytes.get_mut(start..).unwrap_or_default();
+            let Some(length) = guard.close(packet, length, control) else {
+                self.bytes.truncate(start);
+                return;
+            };
+            self.bytes.truncate(start + length);
+        }
         self.waiting.push_back((transmit, start..self.bytes.len()));
     }
 
@@ -56,8 +68,8 @@ mod tests {
     fn packets_come_out_in_order_and_the_buffer_is_used_again() {
         let mut outbox = Outbox::new(3);
         for round in 0..100 {
-            outbox.push(to(1), &[round], &[1, 2]);
-            outbox.push(to(2), &[round], &[]);
+            outbox.push(to(1), (&[round], &[1, 2]), &mut Guard::Plain);
+            outbox.push(to(2), (&[round], &[]), &mut Guard::Plain);
             assert_eq!(outbox.pop(), Some((to(1), &[round, 1, 2][..])));
             assert_eq!(outbox.pop(), Some((to(2), &[round][..])));
             assert_eq!(outbox.pop(), None);
@@ -68,8 +80,8 @@ mod tests {
     #[test]
     fn at_the_limit_the_newest_is_dropped_and_counted() {
         let mut outbox = Outbox::new(1);
-        outbox.push(to(1), &[1], &[]);
-        outbox.push(to(2), &[2], &[]);
+        outbox.push(to(1), (&[1], &[]), &mut Guard::Plain);
+        outbox.push(to(2), (&[2], &[]), &mut Guard::Plain);
         assert_eq!(outbox.dropped(), 1);
         assert_eq!(outbox.pop(), Some((to(1), &[1][..])));
         assert_eq!(outbox.pop(), None);

@@ -103,6 +103,15 @@ impl From<Law> for Codec {
     }
 }
 
+impl MediaDescription {
+    /// Forgets the keys; false if it has some that are not optional, so that it is worth nothing without them.
+    pub fn hide_keys(&mut self) -> bool {
+        let optional = self.security.iter().all(|key| key.optional);
+        self.security.clear();
+        optional
+    }
+}
+
 /// What a side says about the Opus that it wants to get (RFC 7587 §6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusWishes {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::message::Transport;
+
 /// The rules that every dialog follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialogPolicy {
@@ -17,6 +19,8 @@ pub struct DialogPolicy {
     pub redirect_hosts: Vec<String>,
     /// Where a party that may transfer its side by REFER may transfer it to; anything else is refused with 403.
     pub transfer_hosts: Vec<String>,
+    /// Whether keys of SRTP (a=crypto) are taken and sent where signalling is not TLS, for all on the way to read.
+    pub keys_in_clear: bool,
 }
 
 impl Default for DialogPolicy {
@@ -28,6 +32,7 @@ impl Default for DialogPolicy {
             redirects_max: 0,
             redirect_hosts: Vec::new(),
             transfer_hosts: Vec::new(),
+            keys_in_clear: false,
         }
     }
 }
@@ -48,6 +53,11 @@ pub enum ReliableProvisionals {
 }
 
 impl DialogPolicy {
+    /// Whether keys may be told over this transport.
+    pub(crate) const fn hides_keys(&self, transport: Transport) -> bool {
+        self.keys_in_clear || transport.is_secure()
+    }
+
     /// Extensions that we speak, for Supported (RFC 3261 §20.37).
     pub(crate) fn supported(&self) -> Vec<&'static str> {
         let mut tags = vec!["replaces", "norefersub"];

@@ -1,7 +1,7 @@
 //! Session descriptions for one audio stream: read, offer, answer (RFC 4566, RFC 3264).
 //!
 //! Reading is line by line and takes what the trade sends: lines out of order, unknown lines, odd blanks.
-//! The answer takes the offerer's first codec that we want; every other stream is rejected with port 0.
+//! The answer takes the first of our codecs that the offerer has; every other stream is rejected with port 0.
 //! A stream of RTP/SAVP needs a key of ours (RFC 4568), a stream of RTP/AVP with a=crypto lines may have one, and
 //! where our own keys are not optional nothing but SRTP is agreed on.
 
@@ -147,17 +147,22 @@ impl Session {
         Err(reason)
     }
 
+    /// The description as if its keys were not there: anybody may have read them.
+    ///
+    /// # Errors
+    /// [`SdpError::NoCommonKey`] if it demands SRTP.
+    pub(crate) fn without_keys(mut self) -> Result<Self, SdpError> {
+        if self.media.hide_keys() { Ok(self) } else { Err(SdpError::NoCommonKey) }
+    }
+
     /// The stream as both sides will use it, if `local` answers this offer.
     ///
     /// # Errors
     /// [`SdpError::NoCommonCodec`], [`SdpError::NoCommonKey`].
     pub(crate) fn agree(&self, local: &MediaDescription) -> Result<Agreed, SdpError> {
-        let &(codec, payload) = self
-            .media
-            .codecs
-            .iter()
-            .find(|(codec, _)| local.codecs.iter().any(|(ours, _)| ours == codec))
-            .ok_or(SdpError::NoCommonCodec)?;
+        let theirs = |wanted| self.media.codecs.iter().find(|(codec, _)| *codec == wanted);
+        let common = local.codecs.iter().find_map(|(ours, _)| theirs(*ours));
+        let &(codec, payload) = common.ok_or(SdpError::NoCommonCodec)?;
         let event = self.media.telephone_event.filter(|_| local.telephone_event.is_some());
         let mux = self.rtcp_mux && local.rtcp == local.rtp;
         let mut remote = self.media.clone();

@@ -14,6 +14,7 @@ use super::{
     News,
     early::Decision,
     legs::{self, Leg, Signalling},
+    negotiation::Terms,
     task::{CallTask, Playing},
 };
 use crate::{distribution::Request, media::MediaError, metrics, voice::VoiceError};
@@ -266,11 +267,18 @@ impl CallTask {
         let transfer_allowed = sip.dialogs.agent_transfers && matches!(to, Destination::Agent(_));
         let mut headers = vec![("X-Segue-Call-Id".to_owned(), self.id.0.clone())];
         headers.extend(carried);
+        let user = match &target {
+            Target::User(user) => Some(user.clone()),
+            Target::Uri(_) => None,
+        };
+        let whom = (legs::party(to), user.as_deref());
+        let terms = Terms::dialled(&self.parts.settings, whom, self.codec);
+        let offer = terms.map_err(|error| error.to_string())?.offer(media);
         Ok(DialRequest {
             to: target,
             from: Caller { user: self.number.clone(), display: None },
             headers,
-            offer: legs::offer(media, self.codec),
+            offer,
             ring_max,
             handoff_allowed,
             credentials: None,

@@ -22,9 +22,10 @@ impl CallTask {
     pub(super) async fn answer_caller(&mut self) -> Result<(), MediaError> {
         let Some(mut leg) = self.legs.remove(AttemptId::CALLER) else { return Ok(()) };
         let Signalling::Waiting(incoming) = leg.signalling else { return Ok(()) };
+        let Some(terms) = self.terms.take() else { return Ok(()) };
         let local = match &incoming.invitation().offer {
-            Some(offer) => legs::answer(leg.media, offer),
-            None => legs::offer(leg.media, self.codec),
+            Some(offer) => terms.answer(leg.media, offer),
+            None => terms.offer(leg.media),
         };
         let answer = Answer { local, handoff_allowed: false };
         let incoming = match self.parts.settings.sip.answer {
@@ -47,6 +48,9 @@ impl CallTask {
                 let media = leg.media.leg;
                 leg.signalling = Signalling::Up(answered.control());
                 self.legs.insert(AttemptId::CALLER, leg);
+                if let Some(remote) = answered.remote() {
+                    self.note_codec(AttemptId::CALLER, remote);
+                }
                 self.connect(media, &answered)?;
                 self.listen(Party::Caller, media);
                 self.follow(AttemptId::CALLER, answered);
@@ -111,11 +115,12 @@ impl CallTask {
     /// What news of a leg that is up means to the call.
     pub(super) fn leg_news(&mut self, attempt: AttemptId, event: LegEvent) -> Option<Event> {
         match event {
-            LegEvent::MediaChanged { remote, .. } => {
+            LegEvent::MediaChanged { remote, local } => {
                 let leg = self.legs.get_mut(attempt)?;
                 let (media, held, from) = (leg.media.leg, legs::holds(&remote), leg.from);
                 let changed = std::mem::replace(&mut leg.holds, held) != held;
-                self.describe(media, remote, from);
+                self.note_codec(attempt, &remote);
+                self.describe(media, (&remote, &local), from);
                 changed.then_some(Event::Held { attempt, held })
             }
             LegEvent::HandoffRequested { refer_to, headers } => {
@@ -188,22 +193,49 @@ impl CallTask {
     /// Tells the engine where the far side is and which codec was agreed.
     fn connect(&self, media: LegId, leg: &SipLeg) -> Result<(), MediaError> {
         match leg.remote() {
-            Some(remote) => {
-                let (description, signalling) = (remote.clone(), Some(leg.signalling()));
-                self.media.command(Command::Remote { leg: media, description, signalling })
-            }
+            Some(remote) => self.agreed(media, (remote, leg.local()), Some(leg.signalling())),
             // The answer to our offer is still to come, with the ACK.
             None => Ok(()),
+        }
+    }
+
+    /// Tells the engine what both sides agreed on: addresses, codecs, and keys if there are any.
+    ///
+    /// # Errors
+    /// The media thread takes no orders.
+    pub(super) fn agreed(
+        &self,
+        media: LegId,
+        (remote, local): (&MediaDescription, &MediaDescription),
+        signalling: Option<std::net::SocketAddr>,
+    ) -> Result<(), MediaError> {
+        let description = remote.clone();
+        self.media.command(Command::Remote { leg: media, description, signalling })?;
+        match (remote.security.first(), local.security.first()) {
+            (Some(theirs), Some(ours)) => {
+                let (theirs, ours) = (theirs.clone(), ours.clone());
+                self.media.command(Command::Secure { leg: media, theirs, ours })
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// Others are offered the codec that the caller speaks now.
+    pub(super) fn note_codec(&mut self, attempt: AttemptId, remote: &MediaDescription) {
+        if attempt == AttemptId::CALLER
+            && let Some((codec, _)) = remote.codecs.first()
+        {
+            self.codec = *codec;
         }
     }
 
     fn describe(
         &self,
         media: LegId,
-        description: MediaDescription,
+        (remote, local): (&MediaDescription, &MediaDescription),
         signalling: Option<std::net::SocketAddr>,
     ) {
-        if let Err(error) = self.media.command(Command::Remote { leg: media, description, signalling }) {
+        if let Err(error) = self.agreed(media, (remote, local), signalling) {
             tracing::error!(%error, "a change of media is lost");
         }
     }

@@ -3,7 +3,7 @@
 //! A task owns the ringing call, waits for its news and for the decision, and then passes on the news of its leg.
 
 use segue_call::{AttemptId, Event, LegEnd};
-use segue_media::{Command, LegId};
+use segue_media::LegId;
 use segue_sip::{Answer, AnswerError, IncomingCall, Leg as SipLeg, LegEvent, Refusal};
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,9 +31,10 @@ impl CallTask {
     ) -> Result<Result<Signalling, Box<IncomingCall>>, MediaError> {
         let signalling = Some(incoming.invitation().signalling);
         match incoming.early(answer.clone()).await {
-            Ok((remote, _)) => {
-                if let Some(description) = remote {
-                    self.media.command(Command::Remote { leg: media, description, signalling })?;
+            Ok((remote, local)) => {
+                if let Some(remote) = remote {
+                    self.note_codec(AttemptId::CALLER, &remote);
+                    self.agreed(media, (&remote, &local), signalling)?;
                 }
                 let (decide, decision) = oneshot::channel();
                 self.tasks.spawn(wait_early(*incoming, decision, self.sender.clone()));

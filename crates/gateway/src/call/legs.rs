@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use segue_call::{AttemptId, Destination, HangUpWhy, Party};
-use segue_media::{Codec, Direction, LegId, MediaDescription, OpusWishes};
+use segue_media::{Direction, LegId, MediaDescription};
 use segue_sip::{Answer, HangUp, IncomingCall, LegControl};
 use tokio::{sync::oneshot, task::AbortHandle};
 
@@ -114,37 +114,6 @@ pub(super) fn party(to: &Destination) -> Party {
     }
 }
 
-/// What we offer to a dialled party: the caller's codec first, so that nothing has to be transcoded.
-pub(super) fn offer(media: OpenLeg, first: Codec) -> MediaDescription {
-    let mut codecs = vec![(Codec::Pcmu, 0), (Codec::Pcma, 8)];
-    codecs.sort_by_key(|(codec, _)| *codec != first);
-    MediaDescription {
-        rtp: media.rtp,
-        rtcp: media.rtcp,
-        codecs,
-        telephone_event: Some(101),
-        ptime_ms: 20,
-        direction: Direction::SendRecv,
-        security: Vec::new(),
-        opus: OpusWishes::default(),
-    }
-}
-
-/// What we answer to an offer: its codecs, its payload types. The first one is used.
-pub(super) fn answer(media: OpenLeg, offer: &MediaDescription) -> MediaDescription {
-    let muxed = offer.rtp == offer.rtcp;
-    MediaDescription {
-        rtp: media.rtp,
-        rtcp: if muxed { media.rtp } else { media.rtcp },
-        codecs: offer.codecs.iter().filter(|(codec, _)| codec.law().is_some()).copied().collect(),
-        telephone_event: offer.telephone_event,
-        ptime_ms: 20,
-        direction: Direction::SendRecv,
-        security: Vec::new(),
-        opus: OpusWishes::default(),
-    }
-}
-
 /// Why a leg is hung up, for the far side's logs (Q.850).
 pub(super) fn hang_up(why: HangUpWhy) -> HangUp {
     let cause = match why {
@@ -156,34 +125,4 @@ pub(super) fn hang_up(why: HangUpWhy) -> HangUp {
         HangUpWhy::ShuttingDown => (38, "Network out of order"),
     };
     HangUp { cause: Some(cause), headers: Vec::new() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn media() -> OpenLeg {
-        let rtp = "127.0.0.1:20000".parse().expect("an address");
-        let rtcp = "127.0.0.1:20001".parse().expect("an address");
-        OpenLeg { leg: LegId(1), rtp, rtcp }
-    }
-
-    #[test]
-    fn the_callers_codec_is_offered_first() {
-        let codecs =
-            |first| offer(media(), first).codecs.into_iter().map(|(codec, _)| codec).collect::<Vec<_>>();
-        assert_eq!(codecs(Codec::Pcma), [Codec::Pcma, Codec::Pcmu]);
-        assert_eq!(codecs(Codec::Pcmu), [Codec::Pcmu, Codec::Pcma]);
-    }
-
-    #[test]
-    fn an_offer_is_answered_with_its_own_payload_types() {
-        let mut theirs = offer(media(), Codec::Pcma);
-        theirs.telephone_event = Some(97);
-        theirs.rtcp = theirs.rtp;
-        let ours = answer(media(), &theirs);
-        assert_eq!(ours.codecs.first(), Some(&(Codec::Pcma, 8)));
-        assert_eq!(ours.telephone_event, Some(97));
-        assert_eq!(ours.rtcp, ours.rtp, "rtcp-mux is taken up");
-    }
 }

@@ -6,6 +6,7 @@ mod early;
 mod headers;
 mod legs;
 mod measure;
+mod negotiation;
 mod news;
 mod parts;
 mod task;
@@ -24,6 +25,7 @@ use tracing::Instrument;
 
 use self::{
     legs::{Leg, Signalling},
+    negotiation::Terms,
     task::{Beginning, CallTask, NEWS_MAX},
 };
 pub(crate) use self::{news::News, parts::Parts};
@@ -50,11 +52,12 @@ impl Calls {
         first_ticket: TicketId,
     ) -> Result<impl Future<Output = ()> + Send + use<>, (Box<IncomingCall>, MediaError)> {
         let invitation = incoming.invitation();
-        let codec = invitation
-            .offer
-            .as_ref()
-            .and_then(|offer| offer.codecs.first())
-            .map_or(Codec::Pcmu, |(codec, _)| *codec);
+        let terms = match Terms::caller(&parts.settings, &invitation.source) {
+            Ok(terms) => terms,
+            Err(error) => return Err((incoming, MediaError::Keys(error.to_string()))),
+        };
+        let choice = invitation.offer.as_ref().and_then(|offer| terms.choice(offer));
+        let codec = choice.unwrap_or(Codec::Pcmu);
         let start = CallStart {
             id: CallId(uuid::Uuid::now_v7().to_string()),
             at: parts.clock.now(),
@@ -70,7 +73,10 @@ impl Calls {
             language: parts.policy.speech.default_language.clone(),
             first_ticket,
         };
-        let offer = invitation.offer.clone();
+        let offer = invitation.offer.clone().map(|mut offer| {
+            offer.codecs.sort_by_key(|(offered, _)| *offered != codec);
+            offer
+        });
         let headers = invitation.headers.clone();
         let signalling = invitation.signalling;
         let (sender, inbox) = mpsc::channel(NEWS_MAX);
@@ -88,8 +94,15 @@ impl Calls {
             Err(error) => return Err((incoming, error)),
         };
         let id = start.id.clone();
-        let beginning =
-            Beginning { start: start.clone(), media, codec, headers, news: (sender.clone(), inbox), reports };
+        let beginning = Beginning {
+            start: start.clone(),
+            media,
+            codec,
+            terms,
+            headers,
+            news: (sender.clone(), inbox),
+            reports,
+        };
         let mut task = CallTask::new(Arc::clone(parts), beginning);
         task.legs.insert(
             AttemptId::CALLER,

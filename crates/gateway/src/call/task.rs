@@ -12,7 +12,7 @@ use segue_store::{ActionDigest, LogLine, What};
 use segue_trigger::{Speaker, UtteranceId};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{News, headers::Carried, legs::Legs, parts::Parts};
+use super::{News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts};
 use crate::{media::CallMedia, metrics};
 
 /// News that may wait for one call. A call takes them within a store commit; at the limit they are lost and counted.
@@ -26,6 +26,8 @@ pub(crate) struct CallTask {
     pub(super) media: CallMedia,
     pub(super) legs: Legs,
     pub(super) codec: Codec,
+    /// What we say to the caller, until it is said.
+    pub(super) terms: Option<Terms>,
     pub(super) number: String,
     pub(super) sender: mpsc::Sender<News>,
     pub(super) reports: mpsc::Sender<Report>,
@@ -56,6 +58,8 @@ pub(super) struct Beginning {
     pub(super) media: CallMedia,
     /// The caller's codec.
     pub(super) codec: Codec,
+    /// What we say to the caller.
+    pub(super) terms: Terms,
     /// What the caller's INVITE says besides.
     pub(super) headers: Headers,
     /// Its queue of news, both ends.
@@ -67,7 +71,7 @@ pub(super) struct Beginning {
 impl CallTask {
     /// Makes the task. The caller's leg is added before it runs.
     pub(super) fn new(parts: Arc<Parts>, beginning: Beginning) -> Self {
-        let Beginning { start, media, codec, headers, news, reports } = beginning;
+        let Beginning { start, media, codec, terms, headers, news, reports } = beginning;
         Self {
             id: start.id.clone(),
             number: start.caller.number.clone(),
@@ -76,6 +80,7 @@ impl CallTask {
             media,
             legs: Legs::default(),
             codec,
+            terms: Some(terms),
             sender: news.0,
             reports,
             tasks: JoinSet::new(),

@@ -99,6 +99,22 @@ fn check_sip(document: &Document, settings: &Settings, problems: &mut Vec<Proble
 
 fn check_media(document: &Document, settings: &Settings, problems: &mut Vec<Problem>) {
     let media = &settings.media;
+    for (key, codecs) in [
+        ("media.codecs.callers", &media.codecs.callers),
+        ("media.codecs.bot", &media.codecs.bot),
+        ("media.codecs.agents", &media.codecs.agents),
+    ] {
+        if codecs.is_empty() {
+            problems.push(document.complain(key, "no codec: nobody could be heard", "name PCMU at least"));
+        }
+    }
+    if media.opus.complexity > 10 || !(6_000..=128_000).contains(&media.opus.bitrate) {
+        problems.push(document.complain(
+            "media.opus",
+            "the complexity is not 0 to 10, or the bitrate not 6000 to 128000",
+            "0 and 24000 suit speech",
+        ));
+    }
     let ports = u32::from(media.port_last.saturating_sub(media.port_first));
     // Caller, bot and agent take two ports each.
     let needed = 6 * u32::try_from(settings.sip.limits.calls_max).unwrap_or(u32::MAX / 6);

@@ -22,8 +22,8 @@ use self::document::Document;
 pub(crate) use self::{
     document::Problem,
     sections::{
-        AnswerWhen, Api, Bot, Log, Media, Recognition, RecognitionEngine, Reliable, Shutdown, Sip,
-        SipDialogs, SipHeaders, Store, Synthesis,
+        AnswerWhen, Api, Bot, CodecName, Log, Media, Recognition, RecognitionEngine, Reliable, Shutdown, Sip,
+        SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
     },
 };
 

@@ -65,7 +65,11 @@ impl Default for Sip {
             tcp: vec![local],
             advertised: String::new(),
             realm: "segue".to_owned(),
-            trunks: vec![Trunk { name: "local".to_owned(), sources: vec!["127.0.0.0/8".to_owned()] }],
+            trunks: vec![Trunk {
+                name: "local".to_owned(),
+                sources: vec!["127.0.0.0/8".to_owned()],
+                srtp: None,
+            }],
             users: Vec::new(),
             answer: AnswerWhen::AtOnce,
             open_registration: vec!["127.0.0.0/8".to_owned()],
@@ -168,6 +172,9 @@ pub(crate) struct Trunk {
     pub(crate) name: String,
     /// Source networks, such as `203.0.113.0/24`.
     pub(crate) sources: Vec<String>,
+    /// Its own rule for SRTP; without it, `media.srtp.callers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) srtp: Option<SrtpRule>,
 }
 
 /// `[[sip.users]]`: who may register and call by digest.
@@ -178,6 +185,9 @@ pub(crate) struct User {
     pub(crate) user: String,
     /// The password.
     pub(crate) password: String,
+    /// A rule of their own for SRTP; without it, `media.srtp.callers` or `media.srtp.agents`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) srtp: Option<SrtpRule>,
 }
 
 impl std::fmt::Debug for User {
@@ -220,6 +230,12 @@ pub(crate) struct Media {
     pub(crate) port_last: u16,
     /// Media threads; 0: one for each core but one.
     pub(crate) threads: usize,
+    /// Which codecs are spoken with whom.
+    pub(crate) codecs: Codecs,
+    /// How Opus is encoded.
+    pub(crate) opus: Opus,
+    /// With whom SRTP is spoken.
+    pub(crate) srtp: Srtp,
     /// Whether packets are forwarded as they come where both legs agree.
     pub(crate) forward: bool,
     /// Seconds of silence after which a party is lost; 0: never.
@@ -263,6 +279,9 @@ impl Default for Media {
             port_first: 20_000,
             port_last: 29_999,
             threads: 0,
+            codecs: Codecs::default(),
+            opus: Opus::default(),
+            srtp: Srtp::default(),
             forward: true,
             dead_after_s: 6,
             dead_held_after_s: 15,
@@ -270,6 +289,96 @@ impl Default for Media {
             inband_keys: InbandKeys::Auto,
         }
     }
+}
+
+/// A codec, by its name in rtpmap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum CodecName {
+    /// G.711 µ-law.
+    #[serde(rename = "PCMU")]
+    Pcmu,
+    /// G.711 A-law.
+    #[serde(rename = "PCMA")]
+    Pcma,
+    /// G.722.
+    G722,
+    /// Opus.
+    #[serde(rename = "opus")]
+    Opus,
+}
+
+impl CodecName {
+    /// The codec of that name.
+    pub(crate) const fn codec(self) -> segue_media::Codec {
+        match self {
+            Self::Pcmu => segue_media::Codec::Pcmu,
+            Self::Pcma => segue_media::Codec::Pcma,
+            Self::G722 => segue_media::Codec::G722,
+            Self::Opus => segue_media::Codec::Opus,
+        }
+    }
+}
+
+/// `[media.codecs]`: which codecs are spoken with whom, in the order in which we offer them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Codecs {
+    /// With callers.
+    pub(crate) callers: Vec<CodecName>,
+    /// With the bot.
+    pub(crate) bot: Vec<CodecName>,
+    /// With agents.
+    pub(crate) agents: Vec<CodecName>,
+}
+
+impl Default for Codecs {
+    fn default() -> Self {
+        let narrow = vec![CodecName::Pcmu, CodecName::Pcma];
+        Self { callers: narrow.clone(), bot: narrow.clone(), agents: narrow }
+    }
+}
+
+/// `[media.opus]`: how Opus is encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Opus {
+    /// How hard the encoder tries, 0 to 10.
+    pub(crate) complexity: u8,
+    /// Bits in a second.
+    pub(crate) bitrate: u32,
+}
+
+impl Default for Opus {
+    fn default() -> Self {
+        Self { complexity: 0, bitrate: 24_000 }
+    }
+}
+
+/// Whether SRTP is spoken with somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SrtpRule {
+    /// No: who demands it is refused.
+    Never,
+    /// Where the other side wants it too.
+    #[default]
+    Offered,
+    /// Yes: who does not is refused.
+    Required,
+}
+
+/// `[media.srtp]`: with whom SRTP is spoken, keys by SDES (RFC 4568).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Srtp {
+    /// With callers, unless their trunk or user has a rule of its own.
+    pub(crate) callers: SrtpRule,
+    /// With the bot.
+    pub(crate) bot: SrtpRule,
+    /// With agents, unless their user has a rule of its own.
+    pub(crate) agents: SrtpRule,
+    /// Whether keys are taken and sent over signalling that is not TLS.
+    pub(crate) keys_in_clear: bool,
 }
 
 /// `[bot]`: whom the caller talks to first.

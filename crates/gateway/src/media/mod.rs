@@ -38,6 +38,9 @@ pub(crate) enum MediaError {
     /// No port, no socket.
     #[error("no media port could be opened: {0}; widen media.port_first..port_last or check media.address")]
     Ports(#[source] io::Error),
+    /// No keys for SRTP.
+    #[error("{0}")]
+    Keys(String),
     /// The thread is gone or hopelessly behind.
     #[error("the media thread does not take orders")]
     Stuck,

@@ -140,7 +140,7 @@ impl Counter {
         master.derive(encryption, &mut key);
         master.derive(authentication, &mut code);
         master.derive(salting, salt.get_mut(..14).unwrap_or_default());
-        let hmac = <Hmac<Sha1> as hmac::KeyInit>::new_from_slice(&code).map_err(|_length| SrtpError::Key)?;
+        let hmac = <Hmac<Sha1> as KeyInit>::new_from_slice(&code).map_err(|_length| SrtpError::Key)?;
         Ok(Self { aes: Aes128Enc::new(&key.into()), hmac, salt: u128::from_be_bytes(salt), tag })
     }
 

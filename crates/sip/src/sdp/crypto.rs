@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for suite in Suite::ALL {
-            let master = (0..suite.key_length() + suite.salt_length()).map(|n| n as u8 * 7).collect();
+            let master =
+                (0..suite.key_length() + suite.salt_length()).map(|n| (n as u8).wrapping_mul(7)).collect();
             for (lifetime, mki) in
                 [(None, None), (Some(1 << 31), None), (None, Some((7, 4))), (Some(5), Some((1, 1)))]
             {

@@ -24,16 +24,16 @@ fn read(lines: &str) -> Result<Session, SdpError> {
 }
 
 #[test]
-fn the_offerers_first_codec_that_we_want_is_taken() {
+fn the_first_of_our_codecs_that_the_offerer_has_is_taken() {
     let session = read("m=audio 5000 RTP/AVP 9 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\n").unwrap();
     let agreed = session.agree(&local()).unwrap();
-    assert_eq!(agreed.local.codecs, [(Codec::Pcma, 8)]);
-    assert_eq!(agreed.remote.codecs, [(Codec::Pcma, 8), (Codec::G722, 9), (Codec::Pcmu, 0)]);
+    assert_eq!(agreed.local.codecs, [(Codec::Pcmu, 0)]);
+    assert_eq!(agreed.remote.codecs, [(Codec::Pcmu, 0), (Codec::G722, 9), (Codec::Pcma, 8)]);
     assert_eq!(agreed.local.telephone_event, Some(96));
     assert_eq!(agreed.remote.rtp, "192.0.2.1:5000".parse().unwrap());
     assert_eq!(agreed.remote.rtcp, "192.0.2.1:5001".parse().unwrap());
     let answer = session.answer(&agreed, ORIGIN);
-    assert!(answer.contains("m=audio 4000 RTP/AVP 8 96\r\n"), "{answer}");
+    assert!(answer.contains("m=audio 4000 RTP/AVP 0 96\r\n"), "{answer}");
 }
 
 #[test]

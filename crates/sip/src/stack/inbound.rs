@@ -124,7 +124,9 @@ impl Stack {
             Err(BodyFault::Encoding) => return Err((415, vec![("Accept-Encoding", "identity".to_owned())])),
             Err(BodyFault::Encrypted) => return Err((493, Vec::new())),
         };
-        match sdp::Session::read(body, hop.remote.ip()) {
+        let session = sdp::Session::read(body, hop.remote.ip());
+        let hidden = self.policy.hides_keys(hop.transport);
+        match session.and_then(|session| if hidden { Ok(session) } else { session.without_keys() }) {
             Ok(session) => Ok(Some(session)),
             Err(error) => {
                 let code = if error == sdp::SdpError::NotSdp { 400 } else { 488 };

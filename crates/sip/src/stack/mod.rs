@@ -21,6 +21,7 @@ mod referral;
 mod registrar;
 mod replaces;
 mod ringing;
+mod secrets;
 mod session;
 mod suspects;
 mod transaction;

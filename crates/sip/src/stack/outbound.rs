@@ -172,8 +172,17 @@ impl Stack {
     }
 
     /// Begins a call to one or several places.
-    pub(crate) fn dial(&mut self, now: Duration, id: SipLegId, request: DialRequest, contacts: Vec<Contact>) {
+    pub(crate) fn dial(
+        &mut self,
+        now: Duration,
+        id: SipLegId,
+        mut request: DialRequest,
+        contacts: Vec<Contact>,
+    ) {
         self.effects.now = now;
+        if !self.hide_keys(id, &mut request, &contacts) {
+            return;
+        }
         if contacts.is_empty() || self.legs.len() + self.dials.len() >= self.limits.dialogs_max {
             let (kind, why) = if contacts.is_empty() {
                 (FailureKind::Unreachable, "there is nowhere to dial")

@@ -122,9 +122,10 @@ impl Stack {
         &mut self,
         now: Duration,
         id: SipLegId,
-        local: MediaDescription,
+        mut local: MediaDescription,
     ) -> Result<Sides, AnswerError> {
         self.effects.now = now;
+        self.keep_keys_hidden(id, &mut local)?;
         let allowed = self.policy.reliable != ReliableProvisionals::Off;
         let leg = self.legs.get_mut(&id).ok_or(AnswerError::Canceled)?;
         let reliable = allowed && leg.far.reliable;
@@ -309,9 +310,10 @@ impl Stack {
         &mut self,
         now: Duration,
         id: SipLegId,
-        local: MediaDescription,
+        mut local: MediaDescription,
     ) -> Result<Sides, AnswerError> {
         self.effects.now = now;
+        self.keep_keys_hidden(id, &mut local)?;
         let leg = self.legs.get_mut(&id).ok_or(AnswerError::Canceled)?;
         let Stage::Ringing(ringing) = &mut leg.stage else { return Err(AnswerError::Canceled) };
         if ringing.answered {

@@ -32,7 +32,7 @@ fn an_invite_is_answered_100_at_once_and_then_as_we_like() {
     assert_eq!(remote.unwrap().codecs.first(), local.codecs.first());
     let sent = bench.sent();
     assert_eq!(lines(&sent), ["200 INVITE"]);
-    assert_eq!(body_line(&sent[0].body, "m="), "m=audio 4000 RTP/AVP 8");
+    assert_eq!(body_line(&sent[0].body, "m="), "m=audio 4000 RTP/AVP 0");
     bench.hear(&request("ACK", 1, &sent[0].to_tag().unwrap(), ""));
     assert_eq!(
         lines(&bench.hear(&request("BYE", 2, &sent[0].to_tag().unwrap(), "X-Why: done"))),
