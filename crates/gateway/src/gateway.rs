@@ -16,7 +16,7 @@ use anyhow::Context;
 use segue_acd::{Distributor, QueueId, TicketId};
 use segue_api::{Board, Feed};
 use segue_call::{Event, Policy};
-use segue_media::{DeadLimits, EngineConfig};
+use segue_media::{DeadLimits, EngineConfig, OpusEffort};
 use segue_sip::{IncomingCall, Refusal, Sip, SipEvent};
 use segue_speech::Flite;
 use segue_store::{Followed, PolicyText, Store, StoreConfig};
@@ -79,6 +79,7 @@ fn engine_config(settings: &crate::config::Media) -> EngineConfig {
         },
         quality_interval: Duration::from_secs(settings.quality_interval_s),
         forward: settings.forward,
+        opus: OpusEffort { complexity: settings.opus.complexity, bitrate: settings.opus.bitrate },
         in_band_keys: settings.inband_keys.into(),
         ..EngineConfig::default()
     }

@@ -11,10 +11,13 @@
 //! come (`forward.rs`), and the tick makes frames only where they fail to.
 
 use crate::{
+    codec::OpusEffort,
     command::{EarMeasure, PlayId, Sound, Source},
     forward::{Forward, Place, Way, after},
     g711::{FRAME, Frame, Law},
-    keys::{Event, KeySender},
+    keys::{Event, KeyPacket, KeySender},
+    level,
+    mouth::Mouth,
     music::Music,
     noise::Noise,
     random::Random,
@@ -25,7 +28,10 @@ use crate::{
 };
 
 pub(crate) struct Ear {
+    /// In which the frame is made.
     codec: Law,
+    /// What the far side gets.
+    spoken: Codec,
     payload_type: u8,
     telephone_event: Option<u8>,
     wants_sound: bool,
@@ -44,6 +50,11 @@ pub(crate) struct Ear {
     frame: Frame,
     /// Whether the frame is silence to the one who hears it.
     silent: bool,
+    /// Whether the frame of this tick waits to be sent.
+    due: bool,
+    /// Makes what the far side gets of the frame, unless it gets it as it is.
+    mouth: Option<Box<Mouth>>,
+    effort: OpusEffort,
 }
 
 /// What an ear did in one tick, apart from making a frame.
@@ -69,7 +80,7 @@ pub(crate) struct Made<'a> {
 }
 
 pub(crate) enum Payload<'a> {
-    Sound(&'a Frame),
+    Sound(&'a [u8]),
     Key([u8; 4]),
     Forwarded(&'a [u8]),
 }
@@ -77,7 +88,7 @@ pub(crate) enum Payload<'a> {
 impl Payload<'_> {
     pub(crate) const fn bytes(&self) -> &[u8] {
         match self {
-            Payload::Sound(frame) => frame.as_slice(),
+            Payload::Sound(bytes) => bytes,
             Payload::Key(event) => event.as_slice(),
             Payload::Forwarded(bytes) => bytes,
         }
@@ -97,18 +108,34 @@ pub(crate) struct Timeline {
     pub(crate) octets: u64,
     /// The next packet of audio begins a talk spurt.
     pub(crate) marker: bool,
+    /// Ticks of the codec's RTP clock in one of ours, which are of 8 kHz.
+    pub(crate) pace: u32,
 }
 
 impl Timeline {
     /// Starts where nobody can guess (RFC 3550 §5.1), within what the seed is worth.
     pub(crate) const fn start(random: &mut Random) -> Self {
         let (ssrc, sequence, timestamp) = (random.word(), random.half(), random.word());
-        Self { ssrc, sequence, timestamp, end: timestamp, packets: 0, octets: 0, marker: true }
+        Self { ssrc, sequence, timestamp, end: timestamp, packets: 0, octets: 0, marker: true, pace: 1 }
+    }
+
+    /// A time of ours on the codec's RTP clock. It wraps where that clock does.
+    pub(crate) const fn on_clock(&self, ticks: u32) -> u32 {
+        ticks.wrapping_mul(self.pace)
+    }
+
+    /// One packet with so many octets of payload was numbered.
+    const fn sent(&mut self, octets: usize) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.packets += 1;
+        self.octets += octets as u64;
     }
 }
 
 /// The packet time that is forwarded.
 const PACKET_MS: u32 = 20;
+/// Shorter packets of Opus are pauses (RFC 6716 §2.1.9).
+const OPUS_SOUND_MIN: usize = 3;
 
 struct Prompt {
     play: PlayId,
@@ -117,12 +144,17 @@ struct Prompt {
 }
 
 impl Ear {
-    pub(crate) fn new(codec: Codec, forwards: bool, watchdog: Watchdog, random: &mut Random) -> Self {
-        let payload_type = codec.payload_type();
-        let codec = codec.law().unwrap_or(Law::Pcmu);
+    pub(crate) fn new(
+        spoken: Codec,
+        (forwards, effort): (bool, OpusEffort),
+        watchdog: Watchdog,
+        random: &mut Random,
+    ) -> Self {
+        let codec = spoken.law().unwrap_or(Law::Pcmu);
         Self {
             codec,
-            payload_type,
+            spoken,
+            payload_type: spoken.payload_type(),
             telephone_event: None,
             wants_sound: true,
             forwards: Forwards { allowed: forwards, packet_time: true },
@@ -138,14 +170,20 @@ impl Ear {
             blend: Blend::default(),
             frame: [codec.silence(); FRAME],
             silent: true,
+            due: false,
+            mouth: None,
+            effort,
         }
     }
 
     pub(crate) fn remote(&mut self, description: &MediaDescription) {
-        if let Some(&(codec, payload_type)) = description.codecs.first()
-            && let Some(law) = codec.law()
-        {
-            (self.codec, self.payload_type) = (law, payload_type);
+        if let Some(&(codec, payload_type)) = description.codecs.first() {
+            (self.spoken, self.payload_type) = (codec, payload_type);
+            self.codec = codec.law().unwrap_or(self.codec);
+            self.timeline.pace = codec.clock_hz() / 8000;
+            if !self.mouth.as_ref().is_some_and(|mouth| mouth.suits(description)) {
+                self.mouth = Mouth::new(description, self.effort);
+            }
         }
         self.telephone_event = description.telephone_event;
         self.forwards.packet_time = description.ptime_ms == PACKET_MS;
@@ -235,13 +273,19 @@ impl Ear {
     }
 
     /// Whether the packets of a voice that speaks this codec can go to this ear as they come.
-    pub(crate) fn is_like(&self, codec: Law) -> bool {
-        self.forwards.allowed && self.forwards.packet_time && codec == self.codec
+    /// What wideband packets hold nobody knows without decoding them, so watched ears do not take them.
+    pub(crate) fn is_like(&self, codec: Codec) -> bool {
+        let known = codec.law().is_some() || !self.watchdog.is_on();
+        self.forwards.allowed && self.forwards.packet_time && codec == self.spoken && known
     }
 
     /// Takes a packet of 20 ms from the voice that this ear listens to; gives what is to be sent at once.
-    pub(crate) fn forward<'a>(&'a mut self, heard: &Header, payload: &'a Frame) -> Option<Made<'a>> {
-        let silent = is_silent(self.codec, payload);
+    pub(crate) fn forward<'a>(&'a mut self, heard: &Header, payload: &'a [u8]) -> Option<Made<'a>> {
+        let frame: Option<&Frame> = payload.try_into().ok().filter(|_| self.spoken.law().is_some());
+        let silent = match frame {
+            Some(frame) => is_silent(self.codec, frame),
+            None => self.spoken == Codec::Opus && payload.len() < OPUS_SOUND_MIN,
+        };
         if !self.is_free() || (silent && self.watchdog.is_out_of_patience()) {
             self.release();
             return None;
@@ -257,14 +301,15 @@ impl Ear {
         }
         let marker = (heard.marker || self.timeline.marker) && !place.overtaken;
         self.timeline.marker &= place.overtaken;
-        let header = self.number(place, marker, self.payload_type, FRAME);
-        if place.overtaken || !self.blend.is_due() {
-            if !place.overtaken {
-                self.blend.note(self.codec, payload);
-            }
+        let header = self.number(place, marker, self.payload_type, payload.len());
+        let Some(frame) = frame.filter(|_| !place.overtaken) else {
+            return Some(Made { header, payload: Payload::Forwarded(payload) });
+        };
+        if !self.blend.is_due() {
+            self.blend.note(self.codec, frame);
             return Some(Made { header, payload: Payload::Forwarded(payload) });
         }
-        self.frame = *payload;
+        self.frame = *frame;
         self.blend.apply(self.codec, &mut self.frame);
         Some(Made { header, payload: Payload::Sound(&self.frame) })
     }
@@ -352,12 +397,17 @@ impl Ear {
         }
         timeline.packets += 1;
         timeline.octets += octets as u64;
-        let (sequence, timestamp, ssrc) = (place.sequence, place.timestamp, timeline.ssrc);
+        let (sequence, ssrc) = (place.sequence, timeline.ssrc);
+        let timestamp = timeline.on_clock(place.timestamp);
         Header { marker, payload_type, sequence, timestamp, ssrc }.write()
     }
 
     /// Makes this tick's frame from the source's; `heard` is the voice that the source names, if it is there.
     pub(crate) fn tick(&mut self, heard: Option<&Voice>, music: &Music) -> Done {
+        self.due = true;
+        if self.hear_wide(heard) {
+            return Done::default();
+        }
         let played = self.own_frame(heard, music);
         self.silent = is_silent(self.codec, &self.frame);
         let order = self.watchdog.judge(self.silent && self.wants_sound);
@@ -382,33 +432,78 @@ impl Ear {
         Done { played, filled: order == Order::Fill }
     }
 
-    /// The packet of this tick; to be called once a tick where there is somewhere to send it.
-    pub(crate) fn packet(&mut self) -> Made<'_> {
+    /// The next packet of this tick; to be called until there is none, where there is somewhere to send it.
+    pub(crate) fn packet(&mut self) -> Option<Made<'_>> {
+        if std::mem::take(&mut self.due) {
+            let key = self.keys.step(self.timeline.timestamp).zip(self.telephone_event);
+            if let Some((key, telephone_event)) = key {
+                return Some(self.key_packet(&key, telephone_event));
+            }
+            self.meter.sent(self.silent);
+            self.timeline.end = self.timeline.timestamp.wrapping_add(FRAME as u32);
+            match &mut self.mouth {
+                Some(mouth) => mouth.take(self.codec, &self.frame),
+                None => {
+                    let header = self.header(FRAME as u32, FRAME);
+                    return Some(Made { header, payload: Payload::Sound(&self.frame) });
+                }
+            }
+        }
+        let cut = self.mouth.as_mut()?.cut()?;
+        let (back, octets) = (cut.back, cut.payload.len());
+        let header = self.header(back, octets);
+        Some(Made { header, payload: Payload::Sound(self.mouth.as_ref()?.payload()) })
+    }
+
+    fn key_packet(&mut self, key: &KeyPacket, telephone_event: u8) -> Made<'static> {
+        if let Some(mouth) = &mut self.mouth {
+            mouth.clear();
+        }
+        self.meter.key();
+        let event = key.event.write();
         let timeline = &mut self.timeline;
-        let key = self.keys.step(timeline.timestamp).zip(self.telephone_event);
-        let mut header = Header {
-            marker: timeline.marker,
-            payload_type: self.payload_type,
+        let header = Header {
+            marker: key.marker,
+            payload_type: telephone_event,
             sequence: timeline.sequence,
-            timestamp: timeline.timestamp,
+            timestamp: timeline.on_clock(key.timestamp),
             ssrc: timeline.ssrc,
         };
-        let payload = if let Some((key, telephone_event)) = key {
-            header.marker = key.marker;
-            header.payload_type = telephone_event;
-            header.timestamp = key.timestamp;
-            self.meter.key();
-            Payload::Key(key.event.write())
-        } else {
-            timeline.marker = false;
-            self.meter.sent(self.silent);
-            Payload::Sound(&self.frame)
-        };
-        timeline.sequence = timeline.sequence.wrapping_add(1);
+        timeline.sent(event.len());
         timeline.end = timeline.timestamp.wrapping_add(FRAME as u32);
-        timeline.packets += 1;
-        timeline.octets += payload.bytes().len() as u64;
-        Made { header: header.write(), payload }
+        Made { header: header.write(), payload: Payload::Key(event) }
+    }
+
+    /// The header of the next packet of sound.
+    fn header(&mut self, back: u32, octets: usize) -> [u8; 12] {
+        let timeline = &mut self.timeline;
+        let header = Header {
+            marker: std::mem::take(&mut timeline.marker),
+            payload_type: self.payload_type,
+            sequence: timeline.sequence,
+            timestamp: timeline.on_clock(timeline.timestamp.wrapping_add(FRAME as u32).wrapping_sub(back)),
+            ssrc: timeline.ssrc,
+        };
+        timeline.sent(octets);
+        header.write()
+    }
+
+    /// Takes the voice's wideband sound as it is, if the far side can hear it and nothing else is to sound.
+    fn hear_wide(&mut self, heard: Option<&Voice>) -> bool {
+        let Some(mouth) = self.mouth.as_mut().filter(|mouth| mouth.is_wide() && self.prompt.is_none()) else {
+            return false;
+        };
+        let voice = heard.filter(|_| matches!(self.source, Source::Leg(_)));
+        let Some(sound) = voice.and_then(Voice::wide) else { return false };
+        let silent = level::mean_square(sound) < level::SILENCE_POWER;
+        if silent && self.watchdog.is_out_of_patience() {
+            return false;
+        }
+        let resumed = self.watchdog.judge(silent && self.wants_sound) == Order::Resume;
+        let softly = self.blend.pass_by() || resumed;
+        self.silent = silent;
+        mouth.hear(sound, softly);
+        true
     }
 
     /// Ends the tick: the timeline goes on, sent or not.
@@ -429,7 +524,7 @@ impl Ear {
             return self.silence();
         }
         let empty = self.silence();
-        match (self.source, heard.and_then(|voice| Some((voice.codec(), voice.frame()?)))) {
+        match (self.source, heard.and_then(|voice| Some((voice.law(), voice.frame()?)))) {
             (Source::Leg(_), Some((codec, frame))) => {
                 self.frame = *frame;
                 codec.transcode(self.codec, &mut self.frame);

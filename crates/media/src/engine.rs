@@ -10,12 +10,11 @@ use std::{
 };
 
 use crate::{
+    codec::OpusEffort,
     command::{
-        Channel, Command, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, TapPayload,
-        Transmit,
+        Channel, Command, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, Transmit,
     },
     ear::{Ear, Made},
-    g711::Law,
     guard::Guard,
     jitter::JitterLimits,
     legs::{Leg, Legs, Slot},
@@ -58,6 +57,8 @@ pub struct EngineConfig {
     pub dead: DeadLimits,
     /// How often the quality of a leg is told; zero tells only that of its whole life.
     pub quality_interval: Duration,
+    /// How Opus is encoded.
+    pub opus: OpusEffort,
     /// What is heard on hold and as filler.
     pub music: Music,
 }
@@ -78,6 +79,7 @@ impl Default for EngineConfig {
             rtcp_interval: Duration::from_secs(5),
             dead: DeadLimits::default(),
             quality_interval: Duration::from_secs(5),
+            opus: OpusEffort::default(),
             music: Music::render(),
         }
     }
@@ -312,7 +314,8 @@ impl Engine {
         let watchdog = Watchdog::new(watched, self.config.watchdog);
         let mut voice = Voice::new(codec, self.config.jitter, self.config.telephone_event);
         voice.listen_in_band(self.config.in_band_keys);
-        let ear = Ear::new(codec, self.config.forward, watchdog, &mut self.random);
+        let ways = (self.config.forward, self.config.opus);
+        let ear = Ear::new(codec, ways, watchdog, &mut self.random);
         let control = Control::new(self.config.rtcp_interval, &mut self.random);
         let assessor = Assessor::new(self.config.quality_interval, now);
         self.legs.open(Leg::new(leg, voice, ear, control, assessor));
@@ -348,7 +351,7 @@ impl Engine {
     }
 
     /// A far side sent sound: forwarded to the ears that take it as it is, laid down for all others.
-    fn spoken(&mut self, now: Duration, slot: Slot, codec: Law, arrival: &Arrival<'_>) {
+    fn spoken(&mut self, now: Duration, slot: Slot, codec: Codec, arrival: &Arrival<'_>) {
         let Some(leg) = self.legs.at_mut(slot) else { return };
         let frame = leg.voice.regular(codec, arrival.payload);
         let mut needed = leg.tapped || leg.voice.is_dialling();
@@ -452,18 +455,17 @@ impl Engine {
                 Some(key) => self.reports.push_back(Report::Key { leg: leg.id, key }),
                 None => {}
             }
-            let payload = match tapped {
+            let sounds = match tapped {
                 Tapped::NotYet => continue,
-                Tapped::Gap => None,
-                Tapped::Frame(frame) => Some(frame),
+                Tapped::Gap => false,
+                Tapped::Sound => true,
             };
             if leg.tapped {
                 if self.tapped.len() >= self.config.taps_max {
                     self.tapped.pop_front();
                     self.counters.taps_dropped += 1;
                 }
-                let law = leg.voice.codec();
-                let payload = payload.map(|frame| TapPayload::G711(law, frame));
+                let payload = sounds.then(|| leg.voice.tapped());
                 self.tapped.push_back(TapFrame { leg: leg.id, at: now, payload });
             }
         }
@@ -514,7 +516,9 @@ impl Engine {
                 self.reports.push_back(Report::Filled { leg: leg.id });
             }
             if let Some(to) = leg.voice.lock.destination().filter(|_| leg.ear.wants_sound()) {
-                send(&mut self.outbox, (leg.id, to), &mut leg.guard, Some(leg.ear.packet()));
+                while let Some(made) = leg.ear.packet() {
+                    send(&mut self.outbox, (leg.id, to), &mut leg.guard, Some(made));
+                }
             }
         }
         if due {

@@ -2,6 +2,7 @@
 //!
 //! No socket, no clock, no thread. `crates/gateway/src/media` drives one `Engine` on each media thread.
 
+mod codec;
 mod comfort;
 mod command;
 mod conceal;
@@ -19,6 +20,7 @@ mod legs;
 pub mod level;
 mod life;
 mod lock;
+mod mouth;
 mod music;
 mod noise;
 mod outbox;
@@ -39,6 +41,7 @@ mod voice;
 mod watchdog;
 pub mod wav;
 
+pub use codec::OpusEffort;
 pub use command::{
     Channel, Command, EarMeasure, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame,
     TapPayload, Transmit,

@@ -28,6 +28,11 @@ use crate::{
 pub(crate) trait Decode {
     /// Appends what a packet says, in the voice's rate.
     fn decode(&mut self, tag: u8, bytes: &[u8], sound: &mut Vec<i16>);
+
+    /// Fills a hole from what the packet after it repeats of it; false if nothing can be had.
+    fn recover(&mut self, _tag: u8, _next: &[u8], _hole: &mut [i16]) -> bool {
+        false
+    }
 }
 
 /// The clock of the timestamps and the samples of the sound, each in a second.
@@ -326,6 +331,9 @@ impl Playout {
             }
         } else {
             self.sound.resize(at + gap, 0);
+            let hole = self.sound.get_mut(at..).unwrap_or_default();
+            let gap = if gap > 0 && decoder.recover(packet.tag, &packet.bytes, hole) { 0 } else { gap };
+            let at = self.sound.len() - gap;
             decoder.decode(packet.tag, &packet.bytes, &mut self.sound);
             self.fit(&packet, at + gap, skipped);
             self.smooth(at, gap);

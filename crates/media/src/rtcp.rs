@@ -138,7 +138,7 @@ impl Control {
             out.extend(head(count, SENDER, words + 6));
             out.extend(ours.ssrc.to_be_bytes());
             out.extend(ntp(now).to_be_bytes());
-            out.extend(ours.timestamp.to_be_bytes());
+            out.extend(ours.on_clock(ours.timestamp).to_be_bytes());
             out.extend((ours.packets as u32).to_be_bytes());
             out.extend((ours.octets as u32).to_be_bytes());
         } else {
@@ -314,6 +314,7 @@ mod tests {
         Timeline {
             ssrc: 0xAABB_CCDD,
             timestamp: 777,
+            pace: 1,
             packets,
             octets: packets * 160,
             ..Timeline::start(&mut Random::new(2))

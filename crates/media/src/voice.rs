@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    command::{InBandKeys, LegStats},
+    codec::{Decoders, packet_ticks},
+    command::{InBandKeys, LegStats, TapPayload},
     dtmf::InBand,
     g711::{FRAME, Frame, Law, Samples},
     jitter::{JitterLimits, Packet},
@@ -15,12 +16,19 @@ use crate::{
     lock::{SourceLock, Verdict},
     playout::{Decode, Laid, Pace, Playout, Taken},
     reception::{Reception, Seen},
+    resample::Down,
     rtp::Header,
-    session::{Codec, MediaDescription},
+    session::{Codec, MediaDescription, WIDE_FRAME, WideFrame},
 };
 
 pub(crate) struct Voice {
-    codec: Law,
+    codec: Codec,
+    /// In which the frame is made: the codec, if that is a law.
+    law: Law,
+    clock: Clock,
+    decoders: Decoders,
+    /// There where the codec is wideband.
+    wide: Option<Box<Wide>>,
     types: PayloadTypes,
     pub(crate) lock: SourceLock,
     pub(crate) reception: Reception,
@@ -67,7 +75,7 @@ pub(crate) struct Arrival<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrived {
     /// Sound in this codec.
-    Audio(Law),
+    Audio(Codec),
     /// Part of a telephone event, and the key if it is the first to tell of its press.
     Event(Option<char>),
     /// The far side pauses (RFC 3389).
@@ -79,8 +87,8 @@ pub(crate) enum Arrived {
 pub(crate) enum Tapped {
     /// The far side has not been heard yet.
     NotYet,
-    /// It said this.
-    Frame(Frame),
+    /// It said something; `Voice::tapped` has it.
+    Sound,
     /// Lost, or not sent.
     Gap,
 }
@@ -93,15 +101,28 @@ struct Counts {
     concealed: u64,
 }
 
+/// Sound of a wideband voice.
+struct Wide {
+    frame: WideFrame,
+    down: Down,
+    narrow: Vec<i16>,
+}
+
+/// Brings timestamps to ticks of 8 kHz, in which everything here counts.
+#[derive(Debug, Default)]
+struct Clock {
+    last: Option<(u32, u64)>,
+}
+
 enum Kind {
-    Audio(Law),
+    Audio(Codec),
     Event,
     ComfortNoise,
     Unknown,
 }
 
 struct PayloadTypes {
-    codecs: Vec<(Law, u8)>,
+    codecs: Vec<(Codec, u8)>,
     /// As the far side wants to get it, and as our own offers name it: which of them it uses depends on who
     /// offered, and some phones get it wrong.
     events: [Option<u8>; 2],
@@ -113,12 +134,18 @@ const COMFORT_NOISE: u8 = 13;
 const PAYLOAD_MAX: usize = 960;
 /// After a packet of another length or codec, so many in a row (1 s) make a voice fit to be forwarded again.
 const REGULAR: u16 = 50;
+/// Of a packet that can be forwarded.
+const TICKS: u32 = FRAME as u32;
 
 impl Voice {
     pub(crate) fn new(codec: Codec, limits: JitterLimits, telephone_event: u8) -> Self {
-        let codec = codec.law().unwrap_or(Law::Pcmu);
+        let law = codec.law().unwrap_or(Law::Pcmu);
         Self {
             codec,
+            law,
+            clock: Clock::default(),
+            decoders: Decoders::default(),
+            wide: Wide::of(codec),
             types: PayloadTypes { codecs: Vec::new(), events: [None, Some(telephone_event)] },
             lock: SourceLock::default(),
             reception: Reception::default(),
@@ -129,7 +156,7 @@ impl Voice {
             dialled: None,
             limits,
             playout: None,
-            frame: [codec.silence(); FRAME],
+            frame: [law.silence(); FRAME],
             regular: REGULAR,
             said: Said::Nothing,
             resting: false,
@@ -146,7 +173,7 @@ impl Voice {
     ) {
         self.life.agreed(now, description.direction);
         self.lock.remote(description.rtp, signalling);
-        self.types.codecs = laws(description).collect();
+        self.types.codecs.clone_from(&description.codecs);
         if let Some(event) = self.types.events.first_mut() {
             *event = description.telephone_event;
         }
@@ -159,10 +186,19 @@ impl Voice {
         if let Some(&(codec, _)) = self.types.codecs.first()
             && codec != self.codec
         {
-            self.codec = codec;
-            self.playout = None;
-            self.frame.fill(codec.silence());
+            self.speak(codec);
         }
+    }
+
+    /// The far side speaks another codec from here on.
+    fn speak(&mut self, codec: Codec) {
+        self.codec = codec;
+        self.law = codec.law().unwrap_or(self.law);
+        self.playout = None;
+        self.clock = Clock::default();
+        self.decoders = Decoders::default();
+        self.wide = Wide::of(codec);
+        self.frame.fill(self.law.silence());
     }
 
     /// Takes in a packet; gives what it brought if it is the far side's and was not seen before.
@@ -172,7 +208,7 @@ impl Voice {
         from: SocketAddr,
         bytes: &'a [u8],
     ) -> Option<Arrival<'a>> {
-        let Ok((header, payload)) = Header::read(bytes) else {
+        let Ok((mut header, payload)) = Header::read(bytes) else {
             self.reject();
             return None;
         };
@@ -197,6 +233,13 @@ impl Voice {
             self.counts.duplicated += 1;
             return None;
         }
+        if let Kind::Audio(codec) = kind
+            && (codec.law().is_none() || self.codec.law().is_none())
+            && codec != self.codec
+        {
+            self.speak(codec);
+        }
+        header.timestamp = self.clock.narrow(self.codec, header.timestamp);
         let kind = match kind {
             Kind::Audio(codec) => {
                 self.reception.arrived(now, header.timestamp);
@@ -213,8 +256,8 @@ impl Voice {
     }
 
     /// The packet's sound if it can be forwarded: one frame in the voice's own codec, and no odd one before it.
-    pub(crate) fn regular<'a>(&mut self, codec: Law, payload: &'a [u8]) -> Option<&'a Frame> {
-        let frame = payload.try_into().ok().filter(|_| codec == self.codec);
+    pub(crate) fn regular<'a>(&mut self, codec: Codec, payload: &'a [u8]) -> Option<&'a [u8]> {
+        let frame = Some(payload).filter(|_| codec == self.codec && ticks(codec, payload) == Some(TICKS));
         self.regular = if frame.is_some() { (self.regular + 1).min(REGULAR) } else { 0 };
         frame.filter(|_| self.is_regular())
     }
@@ -225,15 +268,13 @@ impl Voice {
     }
 
     /// Lays a packet's sound down where its time is.
-    pub(crate) fn lay(&mut self, now: Duration, header: &Header, (codec, payload): (Law, &[u8])) {
-        if payload.is_empty() {
-            return;
-        }
+    pub(crate) fn lay(&mut self, now: Duration, header: &Header, (codec, payload): (Codec, &[u8])) {
+        let Some(ticks) = ticks(codec, payload) else { return };
         let packet = Packet {
             sequence: header.sequence,
             timestamp: header.timestamp,
-            ticks: payload.len() as u32,
-            tag: Laws::tag(codec),
+            ticks,
+            tag: tag(codec),
             bytes: payload,
         };
         match self.playing().lay(now, &packet) {
@@ -273,16 +314,25 @@ impl Voice {
         (self.said, self.resting) = (Said::Nothing, false);
         let Some(playout) = &mut self.playout else { return nothing };
         let mut sound: Samples = [0; FRAME];
-        let taken = playout.take(now, &mut Laws, &mut sound);
+        let taken = match &mut self.wide {
+            Some(wide) => {
+                let taken = playout.take(now, &mut self.decoders, &mut wide.frame);
+                wide.narrow.clear();
+                wide.down.push(&wide.frame, &mut wide.narrow);
+                sound.iter_mut().zip(&wide.narrow).for_each(|(to, from)| *to = *from);
+                taken
+            }
+            None => playout.take(now, &mut self.decoders, &mut sound),
+        };
         let faded = playout.is_faded();
         self.resting = taken == Taken::Resting;
         self.dialled = self.tones.as_mut().and_then(|tones| tones.hear(&sound));
-        self.codec.encode_into(&sound, &mut self.frame);
+        self.law.encode_into(&sound, &mut self.frame);
         match taken {
             Taken::Idle => nothing,
             Taken::Whole | Taken::Resting => {
                 self.said = Said::Sound;
-                Tapped::Frame(self.frame)
+                Tapped::Sound
             }
             Taken::Broken => {
                 self.counts.concealed += 1;
@@ -291,15 +341,35 @@ impl Voice {
                 }
                 Tapped::Gap
             }
-            Taken::Key => Tapped::Frame(self.frame),
+            Taken::Key => Tapped::Sound,
         }
     }
 
-    pub(crate) const fn codec(&self) -> Law {
+    pub(crate) const fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// This tick's frame in the voice's own codec.
+    pub(crate) const fn law(&self) -> Law {
+        self.law
+    }
+
+    /// What the tap gets of this tick.
+    pub(crate) fn tapped(&self) -> TapPayload {
+        match &self.wide {
+            Some(wide) => TapPayload::Wide(wide.frame),
+            None => TapPayload::G711(self.law, self.frame),
+        }
+    }
+
+    /// This tick's frame at 16 kHz, if the voice is wideband.
+    pub(crate) fn wide(&self) -> Option<&WideFrame> {
+        match self.said {
+            Said::Nothing => None,
+            Said::Sound => self.wide.as_ref().map(|wide| &wide.frame),
+        }
+    }
+
+    /// This tick's frame in the voice's law.
     pub(crate) const fn frame(&self) -> Option<&Frame> {
         match self.said {
             Said::Nothing => None,
@@ -330,6 +400,7 @@ impl Voice {
     fn restart(&mut self) {
         self.reception.restart();
         self.listener.restart();
+        self.clock = Clock::default();
         if let Some(playout) = &mut self.playout {
             playout.restart();
         }
@@ -337,7 +408,8 @@ impl Voice {
 
     fn playing(&mut self) -> &mut Playout {
         let (limits, seed) = (self.limits, u64::from(self.lock.ssrc().unwrap_or(0)));
-        self.playout.get_or_insert_with(|| Box::new(Playout::new(NARROW, limits, seed)))
+        let pace = Pace { clock: 8000, rate: self.codec.sound_hz() };
+        self.playout.get_or_insert_with(|| Box::new(Playout::new(pace, limits, seed)))
     }
 
     fn on_event(&mut self, header: &Header, payload: &[u8]) -> Option<char> {
@@ -355,30 +427,64 @@ impl Voice {
     }
 }
 
-const NARROW: Pace = Pace { clock: 8000, rate: 8000 };
+impl Wide {
+    fn of(codec: Codec) -> Option<Box<Self>> {
+        let wide =
+            || Self { frame: [0; WIDE_FRAME], down: Down::default(), narrow: Vec::with_capacity(FRAME) };
+        codec.law().is_none().then(|| Box::new(wide()))
+    }
+}
 
-/// Decodes both laws of G.711.
-struct Laws;
+impl Clock {
+    fn narrow(&mut self, codec: Codec, timestamp: u32) -> u32 {
+        let pace = u64::from(codec.clock_hz() / 8000);
+        if pace == 1 {
+            return timestamp;
+        }
+        // Far from both ends of the numbers, so that steps back are safe.
+        let (last, extended) = self.last.unwrap_or((timestamp, (1 << 40) + u64::from(timestamp)));
+        let extended = extended.saturating_add_signed(i64::from(timestamp.wrapping_sub(last).cast_signed()));
+        self.last = Some((timestamp, extended));
+        (extended / pace) as u32
+    }
+}
 
-impl Laws {
-    const fn tag(law: Law) -> u8 {
-        match law {
-            Law::Pcmu => 0,
-            Law::Pcma => 1,
+/// How long a payload lasts, in ticks of 8 kHz; `None` if it is none of that codec.
+fn ticks(codec: Codec, payload: &[u8]) -> Option<u32> {
+    match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(payload.len() as u32).filter(|ticks| *ticks > 0),
+        Codec::Opus => packet_ticks(payload),
+    }
+}
+
+/// Tells the decoder which codec a packet is in.
+const fn tag(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 1,
+        Codec::G722 => 2,
+        Codec::Opus => 3,
+    }
+}
+
+impl Decode for Decoders {
+    fn decode(&mut self, known: u8, bytes: &[u8], sound: &mut Vec<i16>) {
+        let codec = Codec::ALL.into_iter().find(|codec| tag(*codec) == known).unwrap_or(Codec::Pcmu);
+        match codec {
+            Codec::Pcmu => sound.extend(bytes.iter().map(|&byte| Law::Pcmu.decode(byte))),
+            Codec::Pcma => sound.extend(bytes.iter().map(|&byte| Law::Pcma.decode(byte))),
+            Codec::G722 => self.g722(bytes, sound),
+            Codec::Opus => {
+                if let Some(decoder) = self.opus() {
+                    decoder.decode(bytes, sound);
+                }
+            }
         }
     }
-}
 
-impl Decode for Laws {
-    fn decode(&mut self, tag: u8, bytes: &[u8], sound: &mut Vec<i16>) {
-        let law = if tag == Self::tag(Law::Pcma) { Law::Pcma } else { Law::Pcmu };
-        sound.extend(bytes.iter().map(|&byte| law.decode(byte)));
+    fn recover(&mut self, known: u8, next: &[u8], hole: &mut [i16]) -> bool {
+        known == tag(Codec::Opus) && self.opus().is_some_and(|decoder| decoder.recover(next, hole))
     }
-}
-
-/// The codecs of a description that this engine speaks.
-fn laws(description: &MediaDescription) -> impl Iterator<Item = (Law, u8)> {
-    description.codecs.iter().filter_map(|(codec, payload_type)| Some((codec.law()?, *payload_type)))
 }
 
 impl PayloadTypes {
@@ -388,8 +494,8 @@ impl PayloadTypes {
         }
         match payload_type {
             _ if self.events.contains(&Some(payload_type)) => Kind::Event,
-            0 => Kind::Audio(Law::Pcmu),
-            8 => Kind::Audio(Law::Pcma),
+            0 => Kind::Audio(Codec::Pcmu),
+            8 => Kind::Audio(Codec::Pcma),
             COMFORT_NOISE => Kind::ComfortNoise,
             _ => Kind::Unknown,
         }

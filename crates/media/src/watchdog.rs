@@ -73,6 +73,10 @@ impl Watchdog {
     }
 
     /// Whether one more frame of silence is filled.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.on
+    }
+
     pub(crate) const fn is_out_of_patience(&self) -> bool {
         self.on && self.silent >= self.patience
     }
@@ -153,6 +157,12 @@ impl Blend {
     /// Whether the next frame would be changed.
     pub(crate) const fn is_due(&self) -> bool {
         self.changed || self.fade.is_some()
+    }
+
+    /// A frame is sent that is not known here; gives whether a joint was due.
+    pub(crate) fn pass_by(&mut self) -> bool {
+        self.last = 0;
+        std::mem::take(&mut self.changed) | self.fade.take().is_some()
     }
 
     /// Takes note of a frame that is sent as it is.

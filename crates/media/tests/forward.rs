@@ -329,7 +329,8 @@ fn other_packet_times_and_codecs_are_played_from_the_buffer() {
     let description = MediaDescription { ptime_ms: 30, ..description(address, Codec::Pcmu) };
     world.command(Command::Remote { leg: caller, description, signalling: None });
     world.run(SECOND);
-    assert!((world.far(caller).hears(BOT, 40) + 20.0).abs() < 0.2);
+    // Packets of 30 ms now.
+    assert!((world.far(caller).hears(BOT, 25) + 20.0).abs() < 0.2);
     assert!(world.engine.stats(bot).expect("open").delay >= MS * 20);
     let description = world::description(address, Codec::Pcmu);
     let held = MediaDescription { direction: Direction::SendOnly, ..description.clone() };

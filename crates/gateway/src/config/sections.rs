@@ -333,8 +333,8 @@ pub(crate) struct Codecs {
 
 impl Default for Codecs {
     fn default() -> Self {
-        let narrow = vec![CodecName::Pcmu, CodecName::Pcma];
-        Self { callers: narrow.clone(), bot: narrow.clone(), agents: narrow }
+        let all = vec![CodecName::Pcmu, CodecName::Pcma, CodecName::G722, CodecName::Opus];
+        Self { callers: all.clone(), bot: vec![CodecName::Pcmu, CodecName::Pcma], agents: all }
     }
 }
 
