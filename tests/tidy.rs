@@ -21,7 +21,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store", &["acd", "call", "trigger"]),
     ("api", &["acd", "call", "trigger"]),
     ("sim", &["acd", "call", "trigger"]),
-    ("gateway", &["acd", "api", "bot", "call", "media", "sip", "speech", "store", "trigger"]),
+    ("load", &["media", "sip"]),
+    ("gateway", &["acd", "api", "bot", "call", "load", "media", "sip", "speech", "store", "trigger"]),
 ];
 
 /// Crates whose rules take an event and `now` and give actions, and nothing else.

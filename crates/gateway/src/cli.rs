@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Measures what a call's sound costs on this machine, in CPU time, with real sockets on loopback.
     Bench(BenchArgs),
+    /// Loads a SIP system with calls and real sound, and says what it stands: this gateway or any other.
+    Load(Box<segue_load::LoadArgs>),
     /// Speech models: what there is, what is here, and getting one.
     Models(ModelsArgs),
 }

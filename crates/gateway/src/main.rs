@@ -12,6 +12,7 @@ mod demo;
 mod desk;
 mod distribution;
 mod gateway;
+mod load;
 mod media;
 mod metrics;
 mod models;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Load(args) => Ok(load::run(&args)),
         Command::Models(args) => models::run(&args),
     };
     match outcome {

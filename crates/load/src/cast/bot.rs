@@ -1,0 +1,53 @@
+//! A bot: answers at once and talks until it is hung up.
+
+use segue_sip::{Answer, IncomingCall, LegEvent};
+
+use super::{World, description, way};
+use crate::{hearing::Heard, options::Scenario, plane::LegNews, words::Role};
+
+/// Takes one call.
+pub(super) async fn take(world: &World, call: IncomingCall) {
+    let Some(mut media) = world.plane.open(Role::Bot) else {
+        world.scores().surprise("no leg was free for a bot");
+        return;
+    };
+    let local = description(media.address, world.play.answer_codec);
+    let mut leg = match call.answer(Answer { local, handoff_allowed: false }).await {
+        Ok(leg) => leg,
+        Err(error) => {
+            world.scores().surprise(format!("bot: {error}"));
+            return;
+        }
+    };
+    world.scores().bot_calls += 1;
+    let silent = world.play.scenario == Scenario::Setup;
+    let mut news = leg.remote().filter(|_| !silent).and_then(way).map(|way| media.start(way));
+    loop {
+        tokio::select! {
+            event = leg.next() => match event {
+                LegEvent::Ended(_) => break,
+                LegEvent::MediaChanged { remote, .. } => {
+                    if let Some(way) = way(&remote) {
+                        media.turn(way);
+                    }
+                }
+                LegEvent::HandoffRequested { .. } => world.scores().surprise("REFER at a bot"),
+                LegEvent::Key(_)
+                | LegEvent::OfferRefused { .. }
+                | LegEvent::Transferred { .. }
+                | LegEvent::ReferProgress { .. } => {}
+            },
+            told = async {
+                match &mut news {
+                    Some(inbox) => inbox.recv().await,
+                    None => std::future::pending().await,
+                }
+            } => match told {
+                Some(LegNews::Heard(Heard::Stream(other), since)) => world.hears(media.stream, other, since),
+                Some(LegNews::Heard(Heard::Sound, _) | LegNews::Pressed(_) | LegNews::Over { .. }) => {}
+                None => news = None,
+            },
+        }
+    }
+    world.forget(media.stream);
+}

@@ -1,0 +1,263 @@
+//! The command line of `segue load`, and what it means once it is checked.
+
+use std::{
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use segue_media::Codec;
+
+use crate::{plane::PortUse, schedule::Profile, verdict::Thresholds, words::LoadError};
+
+/// What to load, and with what.
+#[derive(Clone, Debug, Args)]
+pub struct LoadArgs {
+    /// The kind of load.
+    #[command(subcommand)]
+    pub(crate) command: LoadCommand,
+}
+
+/// The kinds of load.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum LoadCommand {
+    /// Callers talk to bots through the target, both ways, packet by packet.
+    Bridge(RunArgs),
+    /// The same, and each caller is handed over to an agent by key 0.
+    Handoff(RunArgs),
+    /// Signalling only: calls are set up and taken down, without a packet of sound from us.
+    Setup(RunArgs),
+}
+
+/// A run with calls.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The target's SIP address.
+    #[arg(long, short, default_value = "127.0.0.1:5060")]
+    pub(crate) target: String,
+    /// Whom callers ask for at the target.
+    #[arg(long, default_value = "load")]
+    pub(crate) to: String,
+    /// Speak SIP by TCP to the target.
+    #[arg(long)]
+    pub(crate) tcp: bool,
+    /// Where callers, bots and agents are: the target must reach the bot at sip:bot@ADDRESS and agents at
+    /// sip:agentN@ADDRESS.
+    #[arg(long, default_value = "127.0.0.1:5070")]
+    pub(crate) listen: SocketAddr,
+    /// Callers' digest credentials, if the target asks for them: USER:PASSWORD.
+    #[arg(long)]
+    pub(crate) auth: Option<String>,
+    /// Load a target that is not on this machine. Only for systems that are yours to load.
+    #[arg(long)]
+    pub(crate) i_own_this_target: bool,
+    /// Shape of the load.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// Sound.
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+    /// Handoffs.
+    #[command(flatten)]
+    pub(crate) handoff: HandoffArgs,
+    /// What is watched and written.
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    /// What must hold.
+    #[command(flatten)]
+    pub(crate) thresholds: Thresholds,
+}
+
+/// How much load, and when.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShapeArgs {
+    /// Shape of the load over time.
+    #[arg(long, value_enum, default_value = "soak")]
+    pub(crate) profile: Profile,
+    /// Calls at the same time at full load. Without it, as many as the rate and the length of calls give.
+    #[arg(long, short = 'l', value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) calls: Option<u32>,
+    /// New calls a second: with --calls the fastest that they come, otherwise the full load.
+    #[arg(long, short = 'r', default_value_t = 20.0)]
+    pub(crate) rate: f64,
+    /// Seconds that new calls come.
+    #[arg(long, default_value_t = 30.0)]
+    pub(crate) time: f64,
+    /// Seconds that a call lasts; without it, to the end of the run.
+    #[arg(long)]
+    pub(crate) hold: Option<f64>,
+    /// Steps of the profile `step`.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) steps: u32,
+    /// No more calls than this in the whole run.
+    #[arg(long, short = 'm', default_value_t = 1_000_000)]
+    pub(crate) total: u64,
+}
+
+/// How the sound is made.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MediaArgs {
+    /// The callers' codec.
+    #[arg(long, value_enum, default_value = "pcmu")]
+    pub(crate) codec: CodecName,
+    /// The codec of bots and agents, if it is another one; marks then do not survive.
+    #[arg(long, value_enum)]
+    pub(crate) answer_codec: Option<CodecName>,
+    /// How ports are used: `own` for targets that have all legs on one port.
+    #[arg(long, value_enum, default_value = "shared")]
+    pub(crate) ports: PortUse,
+    /// The first port for sound; 61000 with shared ports, 40000 with own ones.
+    #[arg(long)]
+    pub(crate) media_port: Option<u16>,
+    /// Threads for sound.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) media_threads: u16,
+    /// Pin the whole tester to this core.
+    #[arg(long)]
+    pub(crate) core: Option<usize>,
+}
+
+/// A codec by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CodecName {
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+}
+
+impl CodecName {
+    /// The codec.
+    #[must_use]
+    pub(crate) const fn codec(self) -> Codec {
+        match self {
+            Self::Pcmu => Codec::Pcmu,
+            Self::Pcma => Codec::Pcma,
+        }
+    }
+}
+
+/// How handoffs go.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HandoffArgs {
+    /// Seconds with the bot before key 0 is pressed, from the call's scheduled beginning.
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) ask_after: f64,
+    /// Seconds that an agent lets it ring.
+    #[arg(long, default_value_t = 0.3)]
+    pub(crate) ring: f64,
+    /// Seconds that an agent listens to the whisper before key 1 is pressed.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) listen_whisper: f64,
+    /// Seconds of conversation after the bridge.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) talk: f64,
+    /// Seconds that a handoff may take before it counts as failed.
+    #[arg(long, default_value_t = 60.0)]
+    pub(crate) handoff_max: f64,
+}
+
+/// What is watched and written.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Watch this process: CPU, memory, context switches.
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+    /// Write everything as JSON here.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+    /// Write one line a second as CSV here.
+    #[arg(long)]
+    pub(crate) csv: Option<PathBuf>,
+    /// A title for the report.
+    #[arg(long, default_value = "")]
+    pub(crate) title: String,
+}
+
+/// What kind of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// Caller and bot.
+    Bridge,
+    /// Caller, bot, then agent.
+    Handoff,
+    /// Signalling only.
+    Setup,
+}
+
+impl Scenario {
+    /// Its name on the command line.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Handoff => "handoff",
+            Self::Setup => "setup",
+        }
+    }
+}
+
+/// The longest run.
+const TIME_MAX: f64 = 7.0 * 86_400.0;
+
+/// Seconds of the command line.
+///
+/// # Errors
+/// Not a length of time, or longer than a week.
+pub(crate) fn seconds(option: &str, value: f64) -> Result<Duration, LoadError> {
+    if (0.0..=TIME_MAX).contains(&value) {
+        return Ok(Duration::from_secs_f64(value));
+    }
+    Err(LoadError::Option(format!("{option} must be between 0 and {TIME_MAX} seconds, and is {value}")))
+}
+
+/// Resolves a target and sees to it that it may be loaded.
+///
+/// # Errors
+/// It is not known, or it is somebody else's machine.
+pub(crate) fn target(name: &str, owned: bool) -> Result<SocketAddr, LoadError> {
+    let found = name.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let address = found.ok_or_else(|| {
+        LoadError::Option(format!("{name} is no address: write it as 127.0.0.1:5060 or name:5060"))
+    })?;
+    if address.port() == 0 {
+        return Err(LoadError::Option(format!("{name} has no port: write it as 127.0.0.1:5060")));
+    }
+    if is_here(address.ip()) || owned { Ok(address) } else { Err(LoadError::Foreign(address.ip())) }
+}
+
+fn is_here(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_elses_machine_is_refused_unless_it_is_ours_to_load() {
+        assert!(matches!(target("192.0.2.1:5060", false), Err(LoadError::Foreign(_))));
+        assert!(matches!(target("[2001:db8::1]:5060", false), Err(LoadError::Foreign(_))));
+        assert!(matches!(target("[::ffff:192.0.2.1]:5060", false), Err(LoadError::Foreign(_))));
+        assert!(target("192.0.2.1:5060", true).is_ok());
+        for here in ["127.0.0.1:5060", "127.3.2.1:5060", "[::1]:5060", "localhost:5060"] {
+            assert!(target(here, false).is_ok(), "{here}");
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_port_or_a_name_is_refused_with_the_remedy() {
+        for wrong in ["", "127.0.0.1", "127.0.0.1:0", "a b:5060"] {
+            assert!(target(wrong, true).unwrap_err().to_string().contains("127.0.0.1:5060"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_bounded() {
+        assert_eq!(seconds("--time", 1.5).unwrap(), Duration::from_millis(1_500));
+        for wrong in [-1.0, f64::NAN, f64::INFINITY, 1e9] {
+            assert!(seconds("--time", wrong).is_err(), "{wrong}");
+        }
+    }
+}
