@@ -69,6 +69,15 @@ impl Times {
         self.0.as_ref().map_or(0, Histogram::max)
     }
 
+    /// How many lengths are above `from` and not above `to`, give or take the histogram's precision.
+    #[must_use]
+    pub(crate) fn between(&self, from: Nanos, to: Nanos) -> u64 {
+        self.0.as_ref().map_or(0, |histogram| {
+            let upto = |at: Nanos| if at == 0 { 0 } else { histogram.count_between(0, at.min(HIGHEST)) };
+            upto(to).saturating_sub(upto(from))
+        })
+    }
+
     /// The mean.
     #[must_use]
     pub(crate) fn mean(&self) -> f64 {
@@ -178,6 +187,8 @@ mod tests {
         }
         even.add(&odd);
         assert_eq!(even.count(), 1_000);
+        assert!((even.between(100 * MILLISECOND, 200 * MILLISECOND) as i64 - 100).abs() <= 2);
+        assert_eq!(even.between(0, u64::MAX), 1_000);
         for (part, wanted) in [(0.5, 500.0), (0.95, 950.0), (0.99, 990.0), (1.0, 1_000.0)] {
             let found = even.quantile(part) as f64 / MILLISECOND as f64;
             assert!((found / wanted - 1.0).abs() < 0.01, "{part}: {found}");

@@ -9,7 +9,9 @@ use std::{
 use clap::{Args, Subcommand};
 use segue_media::Codec;
 
-use crate::{plane::PortUse, schedule::Profile, verdict::Thresholds, words::LoadError};
+use crate::{
+    plane::PortUse, relay::Design, rest::RestArgs, schedule::Profile, verdict::Thresholds, words::LoadError,
+};
 
 /// What to load, and with what.
 #[derive(Clone, Debug, Args)]
@@ -28,6 +30,12 @@ pub(crate) enum LoadCommand {
     Handoff(RunArgs),
     /// Signalling only: calls are set up and taken down, without a packet of sound from us.
     Setup(RunArgs),
+    /// Sound only, through a bare relay at --target: the reference that other figures are written beside.
+    Pairs(RunArgs),
+    /// Runs a bare relay for `pairs`.
+    Relay(RelayArgs),
+    /// Requests to an API, at their moments whatever the answers.
+    Rest(ApiArgs),
 }
 
 /// A run with calls.
@@ -61,12 +69,58 @@ pub(crate) struct RunArgs {
     /// Handoffs.
     #[command(flatten)]
     pub(crate) handoff: HandoffArgs,
+    /// Requests to the target's API while calls run.
+    #[command(flatten)]
+    pub(crate) rest: RestArgs,
     /// What is watched and written.
     #[command(flatten)]
     pub(crate) report: ReportArgs,
     /// What must hold.
     #[command(flatten)]
     pub(crate) thresholds: Thresholds,
+}
+
+/// A bare relay.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RelayArgs {
+    /// Its first port.
+    #[arg(long, default_value = "127.0.0.1:30000")]
+    pub(crate) listen: SocketAddr,
+    /// How its sockets are made.
+    #[arg(long, value_enum, default_value = "epoll")]
+    pub(crate) design: Design,
+    /// Calls that it can carry; the same number as `segue load pairs --calls`.
+    #[arg(long, short = 'l', default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) calls: u32,
+    /// Seconds that it runs.
+    #[arg(long, default_value_t = 60.0)]
+    pub(crate) time: f64,
+    /// Pin it to this core.
+    #[arg(long)]
+    pub(crate) core: Option<usize>,
+}
+
+/// Requests to an API alone.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// What is asked.
+    #[command(flatten)]
+    pub(crate) rest: RestArgs,
+    /// Seconds.
+    #[arg(long, default_value_t = 30.0)]
+    pub(crate) time: f64,
+    /// The 99th percentile of the answers, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 300.0)]
+    pub(crate) max_api_p99: f64,
+    /// Load an API that is not on this machine.
+    #[arg(long)]
+    pub(crate) i_own_this_target: bool,
+    /// Pin the tester to this core.
+    #[arg(long)]
+    pub(crate) core: Option<usize>,
+    /// Write everything as JSON here.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// How much load, and when.
@@ -90,6 +144,9 @@ pub(crate) struct ShapeArgs {
     /// Steps of the profile `step`.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) steps: u32,
+    /// The most calls that the profile `find-limit` tries.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) most: u32,
     /// No more calls than this in the whole run.
     #[arg(long, short = 'm', default_value_t = 1_000_000)]
     pub(crate) total: u64,
@@ -113,6 +170,9 @@ pub(crate) struct MediaArgs {
     /// Threads for sound.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) media_threads: u16,
+    /// For `pairs`: how the relay's sockets are made.
+    #[arg(long, value_enum, default_value = "epoll")]
+    pub(crate) design: Design,
     /// Pin the whole tester to this core.
     #[arg(long)]
     pub(crate) core: Option<usize>,
@@ -144,6 +204,9 @@ pub(crate) struct HandoffArgs {
     /// Seconds with the bot before key 0 is pressed, from the call's scheduled beginning.
     #[arg(long, default_value_t = 3.0)]
     pub(crate) ask_after: f64,
+    /// Who asks for the human: the caller by key 0, or the bot by REFER.
+    #[arg(long, value_enum, default_value = "key")]
+    pub(crate) ask_by: AskBy,
     /// Seconds that an agent lets it ring.
     #[arg(long, default_value_t = 0.3)]
     pub(crate) ring: f64,
@@ -158,6 +221,15 @@ pub(crate) struct HandoffArgs {
     pub(crate) handoff_max: f64,
 }
 
+/// Who asks for a human.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AskBy {
+    /// The caller, by key 0 (RFC 4733).
+    Key,
+    /// The bot, by REFER (RFC 3515).
+    Refer,
+}
+
 /// What is watched and written.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ReportArgs {
@@ -170,6 +242,12 @@ pub(crate) struct ReportArgs {
     /// Write one line a second as CSV here.
     #[arg(long)]
     pub(crate) csv: Option<PathBuf>,
+    /// Write the report for people here, one HTML file.
+    #[arg(long)]
+    pub(crate) html: Option<PathBuf>,
+    /// Plain lines instead of the live screen.
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// A title for the report.
     #[arg(long, default_value = "")]
     pub(crate) title: String,
@@ -184,6 +262,8 @@ pub(crate) enum Scenario {
     Handoff,
     /// Signalling only.
     Setup,
+    /// Sound only, through a bare relay.
+    Pairs,
 }
 
 impl Scenario {
@@ -194,6 +274,7 @@ impl Scenario {
             Self::Bridge => "bridge",
             Self::Handoff => "handoff",
             Self::Setup => "setup",
+            Self::Pairs => "pairs",
         }
     }
 }

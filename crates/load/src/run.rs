@@ -7,12 +7,13 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cast::{self, Play, World},
+    cast::{self, Play, RelayAt, World},
     clock::{Nanos, nanos, now, sleep_until},
     measure::Interval,
     options::{MediaArgs, RunArgs, Scenario, ShapeArgs, seconds, target},
     plane::{Plane, PlaneConfig, PortUse},
     process::{self, Look},
+    rest::{self, RestPlan, RestScores},
     schedule::{Plan, Schedule},
     scores::Scores,
     timeline::{Row, Sample},
@@ -38,6 +39,7 @@ pub(crate) struct Order {
     target: std::net::SocketAddr,
     media: PlaneConfig,
     pub(crate) pid: Option<u32>,
+    rest: Option<RestPlan>,
 }
 
 /// What came of a run.
@@ -54,6 +56,8 @@ pub(crate) struct Outcome {
     pub(crate) peak: usize,
     /// How long the run took.
     pub(crate) time: Duration,
+    /// What the API answered.
+    pub(crate) rest: Option<RestScores>,
 }
 
 /// The part of a run under full load.
@@ -71,8 +75,19 @@ pub(crate) struct Steady {
 
 /// Who watches a run while it goes on.
 pub(crate) trait Watcher {
-    /// A second is over. False ends the run: no new calls, and those that are up are hung up.
-    fn second(&mut self, order: &Order, row: &Row, total: &Scores, media: &Interval) -> bool;
+    /// A second is over.
+    fn second(&mut self, order: &Order, row: &Row, total: &Scores, media: &Interval) -> Wish;
+}
+
+/// What a watcher wants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Wish {
+    /// Nothing.
+    GoOn,
+    /// The end: no new calls, and those that are up are hung up.
+    Stop,
+    /// So many more new calls a second.
+    Rate(f64),
 }
 
 impl Order {
@@ -87,7 +102,29 @@ impl Order {
         let legs = legs_max(&plan, scenario);
         let media = media(&args.media, args.listen.ip(), legs);
         let pid = args.report.pid;
-        Ok(Self { scenario, plan, play, listen: args.listen, tcp: args.tcp, target, media, pid })
+        let rest = args.rest.plan(plan.time, args.i_own_this_target)?;
+        Ok(Self { scenario, plan, play, listen: args.listen, tcp: args.tcp, target, media, pid, rest })
+    }
+
+    /// The same run with another number of calls, which stay up until `time` after the last has come.
+    pub(crate) fn with_calls(&self, calls: u32) -> Self {
+        let coming = Duration::from_secs_f64(f64::from(calls) / self.plan.rate);
+        let time = coming + self.plan.time;
+        let hold = if self.scenario == Scenario::Bridge { time } else { self.plan.hold.max(time) };
+        let plan = Plan { calls: Some(calls), time, hold, ..self.plan };
+        let media = PlaneConfig { legs_max: legs_max(&plan, self.scenario), ..self.media };
+        let play = Play { hold, ..self.play.clone() };
+        Self { plan, media, play, ..self.clone() }
+    }
+
+    /// Our own signalling port.
+    pub(crate) const fn port(&self) -> u16 {
+        self.listen.port()
+    }
+
+    /// The target, as SIPp writes it.
+    pub(crate) fn remote(&self) -> String {
+        format!("{}({})", self.target, if self.tcp { "TCP" } else { "UDP" })
     }
 }
 
@@ -101,14 +138,10 @@ fn plan(shape: &ShapeArgs, scenario: Scenario, args: &RunArgs) -> Result<Plan, L
         (Scenario::Handoff, _) => seconds("the length of a handoff", handoff.iter().sum())?,
         (_, Some(hold)) => seconds("--hold", hold)?,
         (Scenario::Setup, None) => Duration::from_secs(1),
-        (Scenario::Bridge, None) => time,
+        (Scenario::Bridge | Scenario::Pairs, None) => time,
     };
-    let Some(calls) = shape.calls else {
-        let (profile, rate, steps) = (shape.profile, shape.rate, shape.steps);
-        return Ok(Plan { profile, calls: None, rate, hold, time, steps, total_max: shape.total });
-    };
-    let (profile, rate, steps) = (shape.profile, shape.rate, shape.steps);
-    Ok(Plan { profile, calls: Some(calls), rate, hold, time, steps, total_max: shape.total })
+    let (profile, calls, rate, steps) = (shape.profile, shape.calls, shape.rate, shape.steps);
+    Ok(Plan { profile, calls, rate, hold, time, steps, total_max: shape.total })
 }
 
 /// Legs that may be in use at the same time, with some that are just ending.
@@ -146,6 +179,12 @@ fn play(
         codec,
         answer_codec: args.media.answer_codec.map_or(codec, super::options::CodecName::codec),
         ask_after: seconds("--ask-after", handoff.ask_after)?,
+        ask_by: handoff.ask_by,
+        relay: (scenario == Scenario::Pairs).then(|| RelayAt {
+            address: target,
+            design: args.media.design,
+            calls: args.shape.calls.unwrap_or(10_000),
+        }),
         ring: seconds("--ring", handoff.ring)?,
         listen_whisper: seconds("--listen-whisper", handoff.listen_whisper)?,
         talk: seconds("--talk", handoff.talk)?,
@@ -208,7 +247,13 @@ impl<'a> Run<'a> {
             own: own_cpu(),
             row_at: begin,
         };
+        let mut asking = JoinSet::new();
+        if let Some(plan) = order.rest.clone() {
+            asking.spawn(rest::run(plan, world.curtain.clone()));
+        }
         run.go(events, watcher).await;
+        world.curtain.cancel();
+        run.outcome.rest = asking.join_next().await.and_then(Result::ok);
         stop.cancel();
         let over = async { while signalling.join_next().await.is_some() {} };
         if tokio::time::timeout(ENDING, over).await.is_err() {
@@ -244,10 +289,14 @@ impl<'a> Run<'a> {
                     None => break,
                 },
                 () = sleep_until(self.row_at + nanos(ROW)) => {
-                    if !self.row(watcher) && over_at == last {
-                        next = None;
-                        self.world.curtain.cancel();
-                        over_at = now() + nanos(LAST_CALLS);
+                    match self.row(watcher) {
+                        Wish::Stop if over_at == last => {
+                            next = None;
+                            self.world.curtain.cancel();
+                            over_at = now() + nanos(LAST_CALLS);
+                        }
+                        Wish::Stop | Wish::GoOn => {}
+                        Wish::Rate(by) => schedule.change_rate(by),
                     }
                 }
                 Some(ended) = callers.join_next() => self.ended(ended),
@@ -286,8 +335,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Adds a row; false if the watcher wants the end.
-    fn row(&mut self, watcher: &mut dyn Watcher) -> bool {
+    /// Adds a row; gives what the watcher wants.
+    fn row(&mut self, watcher: &mut dyn Watcher) -> Wish {
         let at = now();
         let length = Duration::from_nanos(at.saturating_sub(self.row_at));
         self.row_at = at;
@@ -301,6 +350,7 @@ impl<'a> Run<'a> {
             at: Duration::from_nanos(at.saturating_sub(self.begin)),
             length,
             calls: self.world.up(),
+            peak: outcome.peak,
             interval: &interval,
             scores: &scores,
             total: &outcome.scores,

@@ -4,11 +4,11 @@ use std::io::Write;
 
 use crate::{
     measure::Interval,
-    run::{Order, Watcher},
+    run::{Order, Watcher, Wish},
     scores::Scores,
-    summary::{Percentiles, Summary},
+    summary::{Percentiles, Rest, Summary},
     timeline::Row,
-    verdict::Verdict,
+    verdict::{Check, Verdict},
 };
 
 /// Prints a line. Where nobody reads any more, nothing is lost.
@@ -21,7 +21,7 @@ pub(crate) fn say(line: &str) {
 pub(crate) struct Plain;
 
 impl Watcher for Plain {
-    fn second(&mut self, _order: &Order, row: &Row, _total: &Scores, _media: &Interval) -> bool {
+    fn second(&mut self, _order: &Order, row: &Row, _total: &Scores, _media: &Interval) -> Wish {
         let target = row.target_cpu_percent.map_or_else(String::new, |cpu| {
             format!("  target {cpu:.0} % CPU {:.0} MB", row.target_memory_mb.unwrap_or(0.0))
         });
@@ -38,7 +38,7 @@ impl Watcher for Plain {
             row.loss_percent,
             row.own_cpu_percent,
         ));
-        true
+        Wish::GoOn
     }
 }
 
@@ -98,8 +98,29 @@ pub(crate) fn summary(summary: &Summary) {
             cost.threads.iter().map(|(name, seconds)| format!("{name} {seconds:.2} s")).collect();
         say(&format!("            {}", threads.join(", ")));
     }
+    if let Some(rest) = &summary.rest {
+        requests(rest);
+    }
     tester(summary);
-    verdict(summary);
+    verdict(summary.verdict, &summary.checks);
+}
+
+/// Prints what an API answered.
+pub(crate) fn requests(rest: &Rest) {
+    say(&format!(
+        "requests    {} asked, {} answered ({:.1} a second), {} without an answer",
+        rest.asked, rest.times.count, rest.per_second, rest.unanswered
+    ));
+    times("request, from its moment", &rest.times);
+    for (kind, kind_times) in &rest.kinds {
+        times(&format!("  {kind}"), kind_times);
+    }
+    let statuses: Vec<String> =
+        rest.statuses.iter().map(|(status, count)| format!("{count} × {status}")).collect();
+    say(&format!("            {}", statuses.join(", ")));
+    for (reason, count) in &rest.failed {
+        say(&format!("            {count} × {reason}"));
+    }
 }
 
 fn tester(summary: &Summary) {
@@ -113,13 +134,14 @@ fn tester(summary: &Summary) {
     }
 }
 
-fn verdict(summary: &Summary) {
-    for check in &summary.checks {
+/// Prints what was asked, and whether it holds.
+pub(crate) fn verdict(verdict: Verdict, checks: &[Check]) {
+    for check in checks {
         let measured = check.measured.map_or("not measured".to_owned(), |measured| format!("{measured:.3}"));
         let word = if check.holds { "holds " } else { "MISSED" };
         say(&format!("{word}      {}: {measured} of at most {} {}", check.what, check.limit, check.unit));
     }
-    say(match summary.verdict {
+    say(match verdict {
         Verdict::Passed => "verdict     passed",
         Verdict::Missed => "verdict     MISSED",
         Verdict::TesterTooSlow => "verdict     nothing proven: the tester was too slow",

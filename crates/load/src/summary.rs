@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     clock::milliseconds,
     measure::{Interval, Times},
+    rest::RestScores,
     run::{Order, Outcome},
     timeline::line_through,
     verdict::{Check, Thresholds, Verdict},
@@ -26,6 +27,8 @@ pub(crate) struct Summary {
     pub(crate) target: Option<Cost>,
     /// Handoffs; none in other scenarios.
     pub(crate) handoffs: Option<HandoffTimes>,
+    /// The API; none if it was not loaded.
+    pub(crate) rest: Option<Rest>,
     /// The tester itself.
     pub(crate) tester: Tester,
 }
@@ -165,6 +168,53 @@ pub(crate) struct HandoffTimes {
     pub(crate) bridged_after: Percentiles,
 }
 
+/// The API.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Rest {
+    /// Requests whose moment came.
+    pub(crate) asked: u64,
+    /// Answers a second.
+    pub(crate) per_second: f64,
+    /// Requests without an answer.
+    pub(crate) unanswered: u64,
+    /// Why.
+    pub(crate) failed: std::collections::BTreeMap<String, u64>,
+    /// Answers by status.
+    pub(crate) statuses: std::collections::BTreeMap<u16, u64>,
+    /// Answers with a status of 500 and more, and requests without an answer, in percent.
+    pub(crate) failed_percent: f64,
+    /// From the scheduled moment to the whole answer.
+    pub(crate) times: Percentiles,
+    /// The same by kind.
+    pub(crate) kinds: std::collections::BTreeMap<&'static str, Percentiles>,
+}
+
+impl Rest {
+    /// Of what was asked in a time.
+    pub(crate) fn of(scores: &RestScores, seconds: f64) -> Self {
+        let unanswered = scores.failed.values().sum();
+        let broken: u64 = scores.statuses.range(500..).map(|(_, count)| count).sum();
+        Self {
+            asked: scores.asked,
+            per_second: scores.times.count() as f64 / seconds.max(1e-3),
+            unanswered,
+            failed: scores.failed.clone(),
+            statuses: scores.statuses.clone(),
+            failed_percent: 100.0 * (unanswered + broken) as f64 / scores.asked.max(1) as f64,
+            times: Percentiles::of(&scores.times),
+            kinds: scores.kinds.iter().map(|(kind, times)| (*kind, Percentiles::of(times))).collect(),
+        }
+    }
+
+    /// Fast enough, if that was asked for, and never broken.
+    pub(crate) fn judge(&self, p99_max: Option<f64>) -> Vec<Check> {
+        let measured = (self.times.count > 0).then_some(self.times.p99_ms);
+        let fast = p99_max.map(|limit| Check::new("API answer, 99th percentile", "ms", limit, measured));
+        let whole = Check::new("API requests that failed", "%", 0.1, Some(self.failed_percent));
+        fast.into_iter().chain([whole]).collect()
+    }
+}
+
 /// The tester itself.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Tester {
@@ -187,15 +237,32 @@ pub(crate) struct Tester {
 }
 
 impl Summary {
+    /// Of a run in which only the time under full load counts.
+    pub(crate) fn under_full_load(order: &Order, outcome: &Outcome, thresholds: &Thresholds) -> Self {
+        let mut steady = outcome.clone();
+        steady.media = Interval {
+            slots_left_out: outcome.media.slots_left_out,
+            dropped: outcome.media.dropped,
+            address_shared: outcome.media.address_shared,
+            ..outcome.steady.media.clone()
+        };
+        Self::new(order, &steady, thresholds)
+    }
+
     pub(crate) fn new(order: &Order, outcome: &Outcome, thresholds: &Thresholds) -> Self {
         let media = media(outcome);
         let calls = calls(order, outcome);
         let target = cost(outcome);
         let handoffs = (outcome.scores.handoffs.asked > 0).then(|| handoffs(outcome));
         let tester = tester(outcome);
-        let checks = judge(thresholds, &calls, &media, (target.as_ref(), handoffs.as_ref()));
+        let seconds = order.plan.time.min(outcome.time).as_secs_f64();
+        let rest = outcome.rest.as_ref().map(|scores| Rest::of(scores, seconds));
+        let mut checks = judge(thresholds, &calls, &media, (target.as_ref(), handoffs.as_ref()));
+        if let Some(rest) = &rest {
+            checks.extend(rest.judge(thresholds.max_api_p99));
+        }
         let verdict = Verdict::of(&checks, calls.begun, !tester.too_slow.is_empty());
-        Self { verdict, checks, calls, media, target, handoffs, tester }
+        Self { verdict, checks, calls, media, target, handoffs, rest, tester }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Row {
     pub(crate) begun: u64,
     /// Calls that are up or being set up.
     pub(crate) calls: usize,
+    /// The most calls at one time by now.
+    pub(crate) peak: usize,
     /// Calls that succeeded by now.
     pub(crate) succeeded: u64,
     /// Calls that failed by now.
@@ -54,6 +56,7 @@ pub(crate) struct Sample<'a> {
     pub(crate) at: Duration,
     pub(crate) length: Duration,
     pub(crate) calls: usize,
+    pub(crate) peak: usize,
     pub(crate) interval: &'a Interval,
     pub(crate) scores: &'a Scores,
     /// The whole run up to now.
@@ -76,6 +79,7 @@ impl Row {
             rate: sample.scores.begun as f64 / seconds,
             begun: sample.total.begun,
             calls: sample.calls,
+            peak: sample.peak.max(sample.calls),
             succeeded: sample.total.succeeded,
             failed: sample.total.failures(),
             setup_p50_ms: milliseconds(sample.scores.setup.quantile(0.5)),

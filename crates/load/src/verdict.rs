@@ -33,6 +33,9 @@ pub(crate) struct Thresholds {
     /// The 99th percentile from the request to the announcement at the caller's ear, in milliseconds.
     #[arg(long, value_name = "MS")]
     pub max_announce_p99: Option<f64>,
+    /// The 99th percentile of the API's answers, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub(crate) max_api_p99: Option<f64>,
     /// The 99th percentile from the accepting key to the bridge at both ears, in milliseconds.
     #[arg(long, value_name = "MS")]
     pub max_bridge_p99: Option<f64>,

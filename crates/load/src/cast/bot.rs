@@ -1,9 +1,15 @@
 //! A bot: answers at once and talks until it is hung up.
 
-use segue_sip::{Answer, IncomingCall, LegEvent};
+use segue_sip::{Answer, IncomingCall, Leg, LegEvent, Referral};
 
 use super::{World, description, way};
 use crate::{hearing::Heard, options::Scenario, plane::LegNews, words::Role};
+
+/// Asks the target to hand the call to a human.
+async fn refer(leg: &Leg) {
+    let to = format!("sip:human@{}", leg.signalling());
+    leg.control().refer(Referral { to, ..Referral::default() }).await;
+}
 
 /// Takes one call.
 pub(super) async fn take(world: &World, call: IncomingCall) {
@@ -23,7 +29,12 @@ pub(super) async fn take(world: &World, call: IncomingCall) {
     let silent = world.play.scenario == Scenario::Setup;
     let mut news = leg.remote().filter(|_| !silent).and_then(way).map(|way| media.start(way));
     loop {
+        let asked = world.asked.notified();
+        if world.is_to_refer(media.stream) {
+            refer(&leg).await;
+        }
         tokio::select! {
+            () = asked => {}
             event = leg.next() => match event {
                 LegEvent::Ended(_) => break,
                 LegEvent::MediaChanged { remote, .. } => {

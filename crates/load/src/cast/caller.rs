@@ -9,7 +9,7 @@ use super::{Up, World, description, way};
 use crate::{
     clock::{Nanos, nanos, now, sleep_until},
     hearing::Heard,
-    options::Scenario,
+    options::{AskBy, Scenario},
     plane::{LegNews, MediaLeg, role_of},
     words::Role,
 };
@@ -26,6 +26,11 @@ pub(crate) async fn call(world: Arc<World>, number: u64, due: Nanos) {
         scores.begun += 1;
         scores.begun_late.record(now().saturating_sub(due));
     }
+    if world.play.scenario == Scenario::Pairs {
+        let outcome = super::pair::talk(&world, number, due).await;
+        conclude(&world, outcome);
+        return;
+    }
     let Some(media) = world.plane.open(Role::Caller) else {
         world.scores().not_begun += 1;
         return;
@@ -34,6 +39,10 @@ pub(crate) async fn call(world: Arc<World>, number: u64, due: Nanos) {
     let stream = media.stream;
     let outcome = Conversation { world: &world, due, media, news: None, asked: None }.go(number).await;
     world.forget(stream);
+    conclude(&world, outcome);
+}
+
+fn conclude(world: &World, outcome: Result<(), String>) {
     let mut scores = world.scores();
     match outcome {
         Ok(()) => scores.succeeded += 1,
@@ -61,7 +70,7 @@ impl Conversation<'_> {
         let mut leg = self.dial(number).await?;
         let talked = match self.world.play.scenario {
             Scenario::Setup => self.wait(&mut leg, self.due + nanos(self.world.play.hold)).await.map(drop),
-            Scenario::Bridge => self.talk(&mut leg).await,
+            Scenario::Bridge | Scenario::Pairs => self.talk(&mut leg).await,
             Scenario::Handoff => self.be_handed_over(&mut leg).await,
         };
         if self.world.is_crossed(self.media.stream) {
@@ -133,7 +142,10 @@ impl Conversation<'_> {
         self.heard_anybody(Role::Bot)?;
         self.world.scores().handoffs.asked += 1;
         self.asked = Some(ask);
-        self.media.press('0');
+        match play.ask_by {
+            AskBy::Key => self.media.press('0'),
+            AskBy::Refer => self.world.ask_bot_of(self.media.stream),
+        }
         let limit = ask + nanos(play.handoff_max);
         match self.wait(leg, limit).await? {
             Step::BridgedWithAgent => {}

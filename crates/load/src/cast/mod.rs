@@ -6,9 +6,10 @@
 mod agent;
 mod bot;
 mod caller;
+mod pair;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -19,13 +20,15 @@ use std::{
 
 use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 use segue_sip::{Credentials, IncomingCall, Sip};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::caller::call;
 use crate::{
     clock::Nanos,
-    options::Scenario,
+    options::{AskBy, Scenario},
     plane::{Plane, Way, role_of},
+    relay::Design,
     scores::Scores,
     words::Role,
 };
@@ -41,6 +44,10 @@ pub(crate) struct World {
     up: AtomicUsize,
     agents: Mutex<BTreeMap<String, usize>>,
     ears: Mutex<BTreeMap<u32, Ear>>,
+    /// Callers whose bot shall ask for a human.
+    asking: Mutex<BTreeSet<u32>>,
+    /// Wakes the bots when one of them shall ask.
+    asked: Notify,
 }
 
 /// What the parties do.
@@ -54,10 +61,20 @@ pub(crate) struct Play {
     pub(crate) codec: Codec,
     pub(crate) answer_codec: Codec,
     pub(crate) ask_after: Duration,
+    pub(crate) ask_by: AskBy,
+    pub(crate) relay: Option<RelayAt>,
     pub(crate) ring: Duration,
     pub(crate) listen_whisper: Duration,
     pub(crate) talk: Duration,
     pub(crate) handoff_max: Duration,
+}
+
+/// A bare relay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayAt {
+    pub(crate) address: SocketAddr,
+    pub(crate) design: Design,
+    pub(crate) calls: u32,
 }
 
 /// What is known of an ear, by the number of its own voice.
@@ -82,6 +99,8 @@ impl World {
             up: AtomicUsize::new(0),
             agents: Mutex::default(),
             ears: Mutex::default(),
+            asking: Mutex::default(),
+            asked: Notify::new(),
         }
     }
 
@@ -114,6 +133,18 @@ impl World {
 
     fn forget(&self, stream: u32) {
         lock(&self.ears).remove(&stream);
+    }
+
+    /// Has the bot of a caller ask for a human.
+    fn ask_bot_of(&self, caller: u32) {
+        lock(&self.asking).insert(caller);
+        self.asked.notify_waiters();
+    }
+
+    /// Whether this bot shall ask for a human now; true once.
+    fn is_to_refer(&self, bot: u32) -> bool {
+        let caller = self.ear(bot).and_then(|ear| ear.hears);
+        caller.is_some_and(|(caller, _)| lock(&self.asking).remove(&caller))
     }
 
     /// Whether the party that this ear hears hears somebody else.

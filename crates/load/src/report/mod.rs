@@ -1,4 +1,7 @@
-//! What a run leaves behind: JSON for programs, CSV for spreadsheets.
+//! What a run leaves behind: JSON for programs, CSV for spreadsheets, HTML for people.
+
+mod html;
+mod plot;
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -60,11 +63,18 @@ impl<'a> Report<'a> {
         if let Some(path) = &files.csv {
             write(path, &csv(self.rows))?;
         }
+        if let Some(path) = &files.html {
+            write(path, &html::page(self))?;
+        }
         Ok(())
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), LoadError> {
+/// Writes a file, and the folder that it lies in.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), LoadError> {
     let failed = |error| LoadError::File { file: path.display().to_string(), error };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed)?;
