@@ -179,7 +179,8 @@ impl Gateway {
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut stop_at: Option<Duration> = None;
         loop {
-            let deadline = stop_at.unwrap_or(self.parts.clock.now() + Duration::from_secs(3_600));
+            // Without a call coming or going, what the door refused is still to be seen soon.
+            let deadline = stop_at.unwrap_or(self.parts.clock.now() + Duration::from_secs(5));
             let knock = tokio::time::timeout_at(self.parts.clock.instant(deadline), self.knocks.recv()).await;
             match knock {
                 Ok(Some(Knock::Sip(event))) => self.signalled(event).await,
