@@ -1,4 +1,5 @@
-//! Signalling scenarios of the shared test kit against the running program, where the kit lies beside the repository.
+//! The shared test kit's signalling scenarios and media attacks against the running program, where the kit lies beside
+//! the repository.
 //!
 //! The kit is not part of the repository; without it the test says SKIPPED and passes. `SEGUE_KIT` names another place.
 
@@ -32,6 +33,13 @@ const CALLERS: [&str; 10] = [
 /// What bots try, with a caller who stays for two seconds.
 const BOTS: [&str; 6] =
     ["early_media_uas", "fork200_uas", "redirect302_uas", "busy_uas", "error503_uas", "noanswer_uas"];
+
+/// Runs the kit's own tools.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// What strangers throw at a call's media ports. The kit's early attack is left out: it takes a frame of our spoken
+/// greeting for its own tone.
+const ATTACKS: [&str; 6] = ["spray", "srtp", "rtcp", "sizes", "dtls", "stun"];
 
 /// The kit's scenarios, if there are any.
 fn scenarios() -> Option<PathBuf> {
@@ -122,6 +130,29 @@ fn what_bots_of_the_kit_try_is_taken_as_the_rfcs_say() {
         let caller = Play::caller(&folder, "basic_uac", gateway.sip);
         trying.succeeds();
         caller.succeeds();
+        gateway.is_empty(until);
+    }
+    gateway.stop(until);
+}
+
+#[test]
+fn strangers_at_the_media_ports_get_nothing_and_are_not_heard() {
+    let _alone = alone();
+    let Some(folder) = scenarios().filter(|_| installed(&[PROGRAM, PYTHON])) else { return };
+    let until = Deadline::after(300);
+    let bot = free_address();
+    let gateway = gateway(until, bot);
+    for kind in ATTACKS {
+        let answering = Play::bot(&folder, "basic_uas", bot);
+        let mut attack = Command::new(PYTHON);
+        attack.arg("inject_check.py").args(["--target", &gateway.sip.to_string(), "--user", "help"]);
+        attack.args(["--kind", kind, "--secs", "3"]);
+        let output =
+            attack.current_dir(folder.join("..")).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        note(said.trim());
+        assert!(output.status.success(), "{kind}: {said}");
+        answering.is_over();
         gateway.is_empty(until);
     }
     gateway.stop(until);
