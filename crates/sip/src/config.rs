@@ -10,6 +10,7 @@ use std::{
 use crate::{
     policy::{DialogPolicy, SESSION_FLOOR},
     transport::TlsFiles,
+    trunks::TrunkRoute,
 };
 
 /// Everything that [`Sip::bind`](crate::Sip::bind) needs to know.
@@ -38,6 +39,10 @@ pub struct SipConfig {
     /// Networks whose phones may register without a password, as long as they take no name that has one: a laboratory,
     /// or an edge proxy that has proven them already. Empty: none.
     pub open_registration: Vec<IpNet>,
+    /// How calls go out by trunks.
+    pub routes: Vec<TrunkRoute>,
+    /// Whom to ask for names, instead of the system's DNS servers.
+    pub nameservers: Vec<SocketAddr>,
     /// The digests that are offered, in the order of the challenges. RFC 8760 §2.4 wants the strongest first, but many
     /// phones read the first challenge only and know nothing but MD5, so MD5 stands first unless it is told otherwise.
     pub digests: Vec<DigestAlgorithm>,
@@ -63,6 +68,8 @@ impl Default for SipConfig {
             users: Vec::new(),
             trunks: Vec::new(),
             open_registration: Vec::new(),
+            routes: Vec::new(),
+            nameservers: Vec::new(),
             digests: vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
             dialogs: DialogPolicy::default(),
             limits: SipLimits::default(),
@@ -307,6 +314,14 @@ pub enum SipError {
         /// What is wrong with it.
         error: String,
     },
+    /// A trunk's way out makes no sense.
+    #[error("trunk \"{name}\": {what}")]
+    Trunk {
+        /// Which trunk.
+        name: String,
+        /// What is wrong, and what would be right.
+        what: &'static str,
+    },
     /// A value makes no sense.
     #[error("{what}")]
     Invalid {
@@ -353,6 +368,7 @@ impl SipConfig {
         if sockets.iter().all(|sockets| sockets.is_empty()) {
             return Err(SipError::NoSocket);
         }
+        self.routes.iter().try_for_each(TrunkRoute::check)?;
         for (holds, what) in rules {
             if !holds {
                 return Err(SipError::Invalid { what });

@@ -20,12 +20,12 @@ use crate::{
     handles::{Addresses, IncomingCall, NEWS_MAX, Order, Sip, SipEvent, Tether},
     links::{Connections, Unwritten},
     message::Transport,
-    stack::{Hop, LegNews, Locals, Output, Route, Stack, is_ours},
+    places::Question,
+    resolver::Resolver,
+    stack::{Hop, LegNews, Locals, Output, Stack, Wanted, is_ours},
     transport::{self, ARRIVALS_MAX, Arrival, Link, Listener, Secure, StreamLimits, Tls},
-    words::{
-        AnswerError, DialRequest, Ended, FailureKind, HangUp, LegEvent, Refusal, SipCounts, SipFailure,
-        SipLegId, Target,
-    },
+    trunks::TrunkStatus,
+    words::{AnswerError, Ended, HangUp, LegEvent, Refusal, SipCounts, SipLegId},
 };
 
 /// Orders that wait for the driver.
@@ -38,7 +38,8 @@ const BATCH: usize = 64;
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the last BYEs may take when the SIP part ends.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
-const LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// Names that are looked up at a time.
+const LOOKUPS_MAX: usize = 512;
 
 impl Sip {
     /// Opens the sockets. The gateway spawns [`SipDriver::run`]; nothing happens before.
@@ -65,13 +66,18 @@ impl Sip {
             ws: locals.ws.clone(),
             wss: locals.wss.clone(),
         });
+        let (trunk_sender, trunks) = watch::channel(Vec::new());
         let (arrival_sender, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let families = locals.families();
+        let resolver = Resolver::new(&config.nameservers, families);
         let limits = &config.limits;
         let driver = SipDriver {
             stack: Stack::new(&config, locals, seed),
             links: Links::new(limits.connections_max, limits.connections_per_source_max),
             config,
             tls,
+            resolver,
+            trunks: trunk_sender,
             udp,
             listeners,
             orders: order_receiver,
@@ -83,7 +89,7 @@ impl Sip {
             arrival_sender,
             stop,
         };
-        Ok((Self { orders, counts: count_receiver, addresses }, driver, event_receiver))
+        Ok((Self { orders, counts: count_receiver, trunks, addresses }, driver, event_receiver))
     }
 }
 
@@ -145,6 +151,8 @@ pub struct SipDriver {
     udp: Vec<Arc<UdpSocket>>,
     listeners: Vec<Listener>,
     tls: Tls,
+    resolver: Resolver,
+    trunks: watch::Sender<Vec<TrunkStatus>>,
     orders: mpsc::Receiver<Order>,
     /// For the handles that are given out with incoming calls.
     order_sender: mpsc::WeakSender<Order>,
@@ -164,8 +172,8 @@ struct Links {
     /// Who wants to hear of which leg.
     owners: BTreeMap<SipLegId, mpsc::Sender<LegNews>>,
     connections: Connections,
-    /// Calls whose host name is being looked up.
-    lookups: BTreeMap<SipLegId, DialRequest>,
+    /// Names that are being looked up.
+    lookups: usize,
     tasks: JoinSet<()>,
 }
 
@@ -174,7 +182,7 @@ impl Links {
         Self {
             owners: BTreeMap::new(),
             connections: Connections::new(connections_max, per_source_max),
-            lookups: BTreeMap::new(),
+            lookups: 0,
             tasks: JoinSet::new(),
         }
     }
@@ -196,6 +204,8 @@ impl SipDriver {
         }
         let stop = self.stop.clone();
         let mut sweep = tokio::time::interval(SWEEP);
+        self.stack.start(start.elapsed());
+        self.flush(start.elapsed());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -214,10 +224,11 @@ impl SipDriver {
             self.stack.refuse(now, leg, Refusal::Unavailable { retry_after: self.config.limits.retry_after });
             self.stack.hang_up(now, leg, HangUp::default());
         }
+        self.stack.leave(now);
         self.flush(now);
         let deadline = tokio::time::sleep(FAREWELL_MAX);
         tokio::pin!(deadline);
-        while self.stack.counts().dialogs > 0 {
+        while self.stack.counts().dialogs > 0 || self.stack.is_leaving() {
             tokio::select! {
                 () = &mut deadline => break,
                 () = self.step(start, sweep) => {}
@@ -277,14 +288,9 @@ impl SipDriver {
                     self.stack.flow_lost(now, hop);
                 }
             }
-            Arrival::LookedUp { leg, found } => {
-                if let Some(request) = self.links.lookups.remove(&leg) {
-                    let route = match (&request.to, found) {
-                        (Target::Uri(uri), Some(found)) => self.stack.resolved(uri, Some(found.ip())),
-                        (Target::Uri(_) | Target::User(_), _) => Route::Nowhere("the host name is not known"),
-                    };
-                    self.take_route(now, leg, request, route);
-                }
+            Arrival::LookedUp { wanted, places } => {
+                self.links.lookups = self.links.lookups.saturating_sub(1);
+                self.stack.looked_up(now, wanted, &places);
             }
         }
     }
@@ -343,20 +349,12 @@ impl SipDriver {
                 let leg = self.stack.next_leg();
                 self.links.owners.insert(leg, news);
                 if reply.send(leg).is_ok() {
-                    let route = self.stack.route(&request.to);
-                    self.take_route(now, leg, *request, route);
+                    self.stack.begin(now, leg, *request);
                 } else {
                     self.links.owners.remove(&leg);
                 }
             }
             Order::HangUp(leg, how) => {
-                if self.links.lookups.remove(&leg).is_some() {
-                    let reason = "we gave up".to_owned();
-                    self.tell(
-                        leg,
-                        LegNews::Failed(SipFailure { kind: FailureKind::Canceled, code: None, reason }),
-                    );
-                }
                 self.stack.hang_up(now, leg, *how);
             }
             Order::Dropped(leg) => self.abandon(now, leg),
@@ -370,7 +368,6 @@ impl SipDriver {
     /// Ends a leg that nobody owns any more.
     fn abandon(&mut self, now: Duration, leg: SipLegId) {
         self.links.owners.remove(&leg);
-        self.links.lookups.remove(&leg);
         self.stack.hang_up(now, leg, HangUp::default());
     }
 
@@ -385,28 +382,22 @@ impl SipDriver {
         }
     }
 
-    fn take_route(&mut self, now: Duration, leg: SipLegId, request: DialRequest, route: Route) {
-        match route {
-            Route::Here(contacts) => self.stack.dial(now, leg, request, contacts),
-            Route::Lookup { host, port } => {
-                self.links.lookups.insert(leg, request);
-                let arrivals = self.arrival_sender.clone();
-                self.links.tasks.spawn(async move {
-                    let lookup =
-                        tokio::time::timeout(LOOKUP_MAX, tokio::net::lookup_host((host.as_str(), port)))
-                            .await;
-                    let found = lookup.ok().and_then(Result::ok).and_then(|mut found| found.next());
-                    if arrivals.send(Arrival::LookedUp { leg, found }).await.is_err() {
-                        tracing::trace!("the driver was gone first");
-                    }
-                });
-            }
-            Route::Nowhere(why) => {
-                let failure =
-                    SipFailure { kind: FailureKind::Unreachable, code: None, reason: why.to_owned() };
-                self.tell(leg, LegNews::Failed(failure));
-            }
+    /// Looks a name up in a task of its own. Too many at a time find nothing, so that the call tries another place.
+    fn look_up(&mut self, now: Duration, wanted: Wanted, question: Question) {
+        if self.links.lookups >= LOOKUPS_MAX {
+            tracing::warn!(host = question.host, "a name is not looked up: too many are");
+            self.stack.looked_up(now, wanted, &[]);
+            return;
         }
+        self.links.lookups += 1;
+        let (resolver, arrivals) = (self.resolver.clone(), self.arrival_sender.clone());
+        let chance = self.stack.chance();
+        self.links.tasks.spawn(async move {
+            let places = resolver.places(&question, chance).await;
+            if arrivals.send(Arrival::LookedUp { wanted, places }).await.is_err() {
+                tracing::trace!("the driver was gone first");
+            }
+        });
     }
 
     /// Takes everything that the stack wants done.
@@ -418,6 +409,10 @@ impl SipDriver {
                 Output::Incoming(invitation) => self.incoming(now, *invitation),
                 Output::Registered { user, contact } => {
                     self.offer_event(user.clone(), SipEvent::Registered { user, contact });
+                }
+                Output::Lookup { wanted, question } => self.look_up(now, wanted, question),
+                Output::Trunks(trunks) => {
+                    self.trunks.send_replace(trunks);
                 }
                 Output::Unregistered { user, why } => {
                     self.offer_event(user.clone(), SipEvent::Unregistered { user, why });

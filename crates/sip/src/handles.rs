@@ -10,6 +10,7 @@ use crate::{
     config::SipError,
     stack::LegNews,
     transport::{Tls, TlsFiles},
+    trunks::TrunkStatus,
     words::{
         AnswerError, DialRequest, Ended, FailureKind, HangUp, Invitation, LegEvent, Referral, Refusal,
         SipCounts, SipFailure, SipLegId, UnregisteredWhy,
@@ -70,6 +71,7 @@ pub enum SipEvent {
 pub struct Sip {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) counts: watch::Receiver<SipCounts>,
+    pub(crate) trunks: watch::Receiver<Vec<TrunkStatus>>,
     pub(crate) addresses: std::sync::Arc<Addresses>,
 }
 
@@ -127,6 +129,21 @@ impl Sip {
         match counts.wait_for(|counts| wanted(counts)).await {
             Ok(counts) => *counts,
             Err(_) => self.counts(),
+        }
+    }
+
+    /// How the trunks that calls go out by stand, in the order of the configuration.
+    #[must_use]
+    pub fn trunks(&self) -> Vec<TrunkStatus> {
+        self.trunks.borrow().clone()
+    }
+
+    /// Waits until the trunks stand as wanted; gives how they stood last if the SIP part ends first.
+    pub async fn trunks_when(&self, mut wanted: impl FnMut(&[TrunkStatus]) -> bool) -> Vec<TrunkStatus> {
+        let mut trunks = self.trunks.clone();
+        match trunks.wait_for(|trunks| wanted(trunks)).await {
+            Ok(trunks) => trunks.clone(),
+            Err(_) => self.trunks(),
         }
     }
 

@@ -16,10 +16,13 @@ mod driver;
 mod handles;
 mod links;
 mod message;
+mod places;
 mod policy;
+mod resolver;
 mod sdp;
 mod stack;
 mod transport;
+mod trunks;
 mod words;
 
 pub use config::{
@@ -30,6 +33,9 @@ pub use driver::SipDriver;
 pub use handles::{Addresses, Answer, DialEvent, Dialing, IncomingCall, Leg, LegControl, Sip, SipEvent};
 pub use policy::{DialogPolicy, ReliableProvisionals};
 pub use transport::TlsFiles;
+pub use trunks::{
+    Registration, RegistrationStatus, TargetStatus, TrunkHealth, TrunkRoute, TrunkStatus, TrunkTarget,
+};
 pub use words::{
     AnswerError, Caller, DialOptions, DialRequest, Ended, FailureKind, HangUp, Headers, Invitation, LegEvent,
     Referral, Refusal, Replaces, SipCounts, SipFailure, SipLegId, SipRefusals, Source, Target,

@@ -89,6 +89,13 @@ pub enum Target {
     Uri(String),
     /// A user who registered here; all their contacts ring, the first to answer has the call.
     User(String),
+    /// A number or user by way of a trunk, whose targets are tried in turn.
+    Trunk {
+        /// The trunk's name.
+        name: String,
+        /// Whom: the user part of the Request-URI.
+        user: String,
+    },
 }
 
 /// A call to be made.

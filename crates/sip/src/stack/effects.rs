@@ -51,6 +51,10 @@ pub(crate) enum Alarm {
     SessionOver(SipLegId),
     /// A REFER of ours has not come to an end.
     Referred(SipLegId),
+    /// A trunk's target is to be asked for its health, or has not answered.
+    Probe(usize),
+    /// We are to register at a trunk, or it has not answered.
+    Register(usize),
     /// A registration is to be looked at.
     Registration,
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Effects, Hop, Stack};
-use crate::{message::Transport, words::SipLegId};
+use crate::{message::Transport, resolver::Families, words::SipLegId};
 
 /// The addresses that we listen on, as others are told them, by transport and place.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,12 @@ impl Locals {
             Transport::Ws => &self.ws,
             Transport::Wss => &self.wss,
         }
+    }
+
+    /// The families that we have a socket in.
+    pub(crate) fn families(&self) -> Families {
+        let all = || [&self.udp, &self.tcp, &self.tls, &self.ws, &self.wss].into_iter().flatten();
+        Families { v4: all().any(SocketAddr::is_ipv4), v6: all().any(SocketAddr::is_ipv6) }
     }
 
     /// Whether an address is one of ours.

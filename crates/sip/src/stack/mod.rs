@@ -15,16 +15,21 @@ mod leg;
 mod locals;
 mod merged;
 mod outbound;
+mod probes;
 mod proof;
 mod redirect;
 mod referral;
+mod registering;
 mod registrar;
 mod replaces;
 mod ringing;
+mod routes;
 mod secrets;
 mod session;
 mod suspects;
 mod transaction;
+mod turns;
+mod ways_out;
 mod within;
 
 use std::{
@@ -38,9 +43,10 @@ use effects::{Alarm, Effects};
 use leg::{Leg, Stage};
 pub(crate) use locals::{Locals, is_ours};
 use outbound::Dial;
-pub(crate) use outbound::{Contact, Route};
+pub(crate) use routes::{Contact, Route};
 use segue_media::MediaDescription;
 use transaction::{ClientNews, Owner, TransactionId, Transactions, What};
+pub(crate) use turns::Wanted;
 
 use self::{
     admission::{Admission, Entry},
@@ -54,7 +60,9 @@ use crate::{
     config::{IpNet, SipConfig, SipLimits, SipTimers, Trunk},
     digest::Guard,
     message::{self, ACCEPT, ALLOW, Message, Method, Transport, reason_of},
+    places::Question,
     policy::DialogPolicy,
+    trunks::TrunkStatus,
     words::{Invitation, LegEvent, SipCounts, SipFailure, SipLegId, SipRefusals, UnregisteredWhy},
 };
 
@@ -72,6 +80,10 @@ pub(crate) enum Output {
     Registered { user: String, contact: String },
     /// A user has no phone any more.
     Unregistered { user: String, why: UnregisteredWhy },
+    /// A name is to be looked up.
+    Lookup { wanted: Wanted, question: Question },
+    /// How the trunks stand now.
+    Trunks(Vec<TrunkStatus>),
 }
 
 /// News for the owner of a leg.
@@ -114,6 +126,10 @@ pub(crate) struct Stack {
     legs: BTreeMap<SipLegId, Leg>,
     dialogs: HashMap<DialogKey, SipLegId>,
     dials: BTreeMap<SipLegId, Dial>,
+    /// What those of `dials` have not tried yet that try places in turn.
+    turns: BTreeMap<SipLegId, turns::Turns>,
+    shun: turns::Shun,
+    ways_out: ways_out::WaysOut,
     /// Dialogs of calls of ours that are not answered yet, with their branch.
     early: HashMap<DialogKey, (SipLegId, u64)>,
     /// Calls of ours that a far side asked for by REFER, with the leg whose place they take.
@@ -153,6 +169,9 @@ impl Stack {
             legs: BTreeMap::new(),
             dialogs: HashMap::new(),
             dials: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            shun: turns::Shun::default(),
+            ways_out: ways_out::WaysOut::new(config),
             early: HashMap::new(),
             transfers: BTreeMap::new(),
             incoming: 0,
@@ -363,7 +382,16 @@ impl Stack {
             (Owner::Change(leg), What::Failed, _) => self.change_failed(leg, news.id),
             (Owner::Refer(leg), What::Response, Some((response, _))) => self.refer_response(leg, response),
             (Owner::Refer(leg), What::Failed, _) => self.refer_over(leg, 408),
-            (Owner::Alive(_) | Owner::Change(_) | Owner::Refer(_), What::Response | What::Ended, _)
+            (Owner::Probe(target), What::Response, Some((response, _))) => {
+                self.probe_response(target, news.id, response);
+            }
+            (Owner::Probe(target), What::Failed, _) => self.probe_unanswered(target, news.id),
+            (Owner::Register(place), What::Response, Some((response, _))) => {
+                self.register_response(place, news.id, response);
+            }
+            (Owner::Register(place), What::Failed, _) => self.register_unanswered(place, news.id),
+            (Owner::Probe(_) | Owner::Register(_), What::Response | What::Ended, _)
+            | (Owner::Alive(_) | Owner::Change(_) | Owner::Refer(_), What::Response | What::Ended, _)
             | (Owner::Nobody, _, _) => {}
         }
     }
@@ -387,6 +415,8 @@ impl Stack {
                 Alarm::Refresh(leg) => self.refresh_due(leg),
                 Alarm::SessionOver(leg) => self.session_over(leg),
                 Alarm::Referred(leg) => self.refer_over(leg, 408),
+                Alarm::Probe(target) => self.probe(target),
+                Alarm::Register(place) => self.register_due(place),
                 Alarm::Registration => self.registrar.expire(&mut self.effects),
             }
         }
@@ -405,6 +435,7 @@ impl Stack {
             leg.dialog.lose(hop);
         }
         self.registrar.flow_lost(&mut self.effects, hop);
+        self.registration_flow_lost(hop);
         for id in self.transactions.waiting_on(hop) {
             self.expire(id);
         }

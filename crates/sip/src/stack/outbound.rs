@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Alarm, Hop, Leg, LegNews, Owner, Stack, Stage, TransactionId,
+    Alarm, Contact, Hop, Leg, LegNews, Owner, Stack, Stage, TransactionId,
     dialog::Dialog,
     forks::{Described, Fork},
     leg::{Media, Rights, push_headers},
@@ -14,30 +14,11 @@ use super::{
 use crate::{
     config::Credentials,
     digest::{self, Asked},
-    message::{Message, Method, NameAddress, Transport, Uri, escape_user, quoted},
+    message::{Message, Method, NameAddress, escape_user, quoted},
     policy::ReliableProvisionals,
     sdp::{self, Origin},
     words::{DialRequest, FailureKind, HangUp, SipFailure, SipLegId, Target},
 };
-
-/// One place to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Contact {
-    /// The Request-URI.
-    pub(crate) uri: String,
-    pub(crate) hop: Hop,
-}
-
-/// Where a target is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// Known.
-    Here(Vec<Contact>),
-    /// A host name, which the driver looks up first.
-    Lookup { host: String, port: u16 },
-    /// Nowhere.
-    Nowhere(&'static str),
-}
 
 /// A call that is being made, or whose last transactions are ending.
 #[derive(Debug)]
@@ -110,8 +91,24 @@ impl Dial {
         &self.request
     }
 
+    pub(super) fn request_mut(&mut self) -> &mut DialRequest {
+        &mut self.request
+    }
+
     pub(super) fn branch_mut(&mut self, branch: u64) -> Option<&mut Branch> {
         self.branches.get_mut(&branch)
+    }
+
+    /// The INVITEs that nobody has said anything to. They count as failed, and are cancelled should they be heard of.
+    pub(super) fn leave_silent(&mut self) -> Vec<TransactionId> {
+        let silent = self.branches.values_mut().filter(|branch| !branch.over && !branch.heard);
+        silent
+            .map(|branch| {
+                branch.over = true;
+                branch.cancel = Cancel::Due;
+                branch.invite
+            })
+            .collect()
     }
 
     pub(super) fn branches_mut(&mut self) -> impl Iterator<Item = &mut Branch> {
@@ -122,56 +119,14 @@ impl Dial {
     pub(super) fn was_tried(&self, uri: &str) -> bool {
         let first = match &self.request.to {
             Target::Uri(uri) => Some(uri.as_str()),
-            Target::User(_) => None,
+            Target::User(_) | Target::Trunk { .. } => None,
         };
         self.redirected.iter().map(String::as_str).chain(first).any(|tried| tried == uri)
     }
 }
 
 impl Stack {
-    /// Finds where a target is.
-    pub(crate) fn route(&mut self, target: &Target) -> Route {
-        match target {
-            Target::User(user) => {
-                let contacts = self.registrar.contacts(user, self.effects.now);
-                if contacts.is_empty() {
-                    Route::Nowhere("no phone of this user is registered")
-                } else {
-                    Route::Here(contacts)
-                }
-            }
-            Target::Uri(text) => {
-                let Some(uri) = Uri::read(text).filter(Uri::is_sip) else {
-                    return Route::Nowhere("the target is no sip: URI");
-                };
-                match uri.socket_address() {
-                    Some(_) => self.resolved(text, uri.ip()),
-                    None => {
-                        let port = uri.transport().unwrap_or(Transport::Udp).default_port();
-                        Route::Lookup { host: uri.host.clone(), port: uri.port.unwrap_or(port) }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The place of a URI whose host has this address.
-    pub(crate) fn resolved(&mut self, text: &str, ip: Option<std::net::IpAddr>) -> Route {
-        let wanted = Uri::read(text).zip(ip).and_then(|(uri, ip)| {
-            let transport = uri.transport().unwrap_or(Transport::Udp);
-            let port = uri.port.unwrap_or(transport.default_port());
-            self.hop_to(transport, (ip, port).into(), &uri.host)
-        });
-        match wanted {
-            Some(hop) => {
-                let uri = text.split('?').next().unwrap_or(text).trim().to_owned();
-                Route::Here(vec![Contact { uri, hop }])
-            }
-            None => Route::Nowhere("no socket of ours reaches the target"),
-        }
-    }
-
-    /// Begins a call to one or several places.
+    /// Begins a call to one or several places, all at once.
     pub(crate) fn dial(
         &mut self,
         now: Duration,
@@ -183,41 +138,55 @@ impl Stack {
         if !self.hide_keys(id, &mut request, &contacts) {
             return;
         }
-        if contacts.is_empty() || self.legs.len() + self.dials.len() >= self.limits.dialogs_max {
-            let (kind, why) = if contacts.is_empty() {
-                (FailureKind::Unreachable, "there is nowhere to dial")
-            } else {
-                (FailureKind::ServerError, "our limit on dialogs is reached")
-            };
-            self.tell(id, LegNews::Failed(SipFailure { kind, code: None, reason: why.to_owned() }));
+        if contacts.is_empty() {
+            let (kind, reason) = (FailureKind::Unreachable, "there is nowhere to dial".to_owned());
+            self.tell(id, LegNews::Failed(SipFailure { kind, code: None, reason }));
             return;
+        }
+        if self.open_dial(id, request) {
+            tracing::info!(leg = %id, branches = contacts.len(), "dialling");
+            for contact in &contacts {
+                self.add_branch(id, contact);
+            }
+        }
+    }
+
+    /// Takes up a call that has no branches yet. False at our limit; then it has failed.
+    pub(super) fn open_dial(&mut self, id: SipLegId, request: DialRequest) -> bool {
+        if self.legs.len() + self.dials.len() >= self.limits.dialogs_max {
+            let (kind, reason) = (FailureKind::ServerError, "our limit on dialogs is reached".to_owned());
+            self.tell(id, LegNews::Failed(SipFailure { kind, code: None, reason }));
+            return false;
         }
         self.effects.set(Alarm::NoAnswer(id), request.ring_max);
         self.effects.set(Alarm::Silent(id), self.timers.first_response_max.min(request.ring_max));
-        let mut branches = BTreeMap::new();
-        for contact in contacts {
-            let invite = self.invite(id, &request, &contact);
-            self.last_branch += 1;
-            let owner = Owner::Branch { leg: id, branch: self.last_branch };
-            let invite = self.send_request(invite, contact.hop, owner);
-            branches.insert(self.last_branch, Branch::new(invite));
-        }
-        tracing::info!(leg = %id, branches = branches.len(), "dialling");
-        let stage = DialStage::Calling;
         let dial = Dial {
             request,
-            stage,
-            branches,
+            stage: DialStage::Calling,
+            branches: BTreeMap::new(),
             failure: None,
             rang: false,
             forks_heard: 0,
             redirected: Vec::new(),
         };
         self.dials.insert(id, dial);
+        true
+    }
+
+    /// Sends the INVITE of a call to one more place.
+    pub(super) fn add_branch(&mut self, id: SipLegId, contact: &Contact) {
+        let Some(request) = self.dials.get(&id).map(|dial| dial.request.clone()) else { return };
+        let invite = self.invite(id, &request, contact);
+        self.last_branch += 1;
+        let branch = self.last_branch;
+        let invite = self.send_request(invite, contact.hop, Owner::Branch { leg: id, branch });
+        if let Some(dial) = self.dials.get_mut(&id) {
+            dial.branches.insert(branch, Branch::new(invite));
+        }
     }
 
     fn invite(&mut self, id: SipLegId, request: &DialRequest, contact: &Contact) -> Message {
-        let local = self.locals.of(contact.hop);
+        let local = self.from_host(id, contact.hop);
         let mut invite = Message::request(Method::Invite, contact.uri.clone());
         invite.push("Max-Forwards", "70");
         let display =
@@ -294,6 +263,11 @@ impl Stack {
             422 if self.lengthen_session(id, branch, response) => {}
             300..=399 if self.redirected(id, branch, response) => {}
             _ => {
+                if code == 503
+                    && let Some((_, sent_to)) = self.transactions.request(invite)
+                {
+                    self.note_busy(sent_to, response);
+                }
                 let failure = SipFailure {
                     kind: FailureKind::of_code(code),
                     code: Some(code),
@@ -466,16 +440,31 @@ impl Stack {
         }
         // The most telling failure of several phones is the first in the order of the kinds.
         if dial.failure.as_ref().is_none_or(|known| failure.kind < known.kind) {
-            dial.failure = Some(failure);
+            dial.failure = Some(failure.clone());
         }
-        if for_all || dial.branches.values().all(|branch| branch.over) {
-            let failure = dial.failure.take();
-            self.settle(id);
-            if let Some(failure) = failure {
-                tracing::info!(leg = %id, kind = ?failure.kind, code = failure.code, "dialling failed");
-                self.tell(id, LegNews::Failed(failure));
-            }
+        if (for_all || dial.branches.values().all(|branch| branch.over))
+            && (for_all || !self.try_next(id, &failure))
+        {
+            self.dial_failed(id);
         }
+    }
+
+    /// Every place has failed: tells of the most telling failure.
+    pub(super) fn dial_failed(&mut self, id: SipLegId) {
+        let failure = self.dials.get_mut(&id).and_then(|dial| dial.failure.take());
+        self.settle(id);
+        if let Some(failure) = failure {
+            tracing::info!(leg = %id, kind = ?failure.kind, code = failure.code, "dialling failed");
+            self.tell(id, LegNews::Failed(failure));
+        }
+    }
+
+    /// Nothing is left to try.
+    pub(super) fn out_of_turns(&mut self, id: SipLegId, why: &str) {
+        let Some(dial) = self.dials.get_mut(&id).filter(|dial| dial.is_calling()) else { return };
+        let (kind, reason) = (FailureKind::Unreachable, why.to_owned());
+        dial.failure.get_or_insert(SipFailure { kind, code: None, reason });
+        self.dial_failed(id);
     }
 
     /// A branch's transaction is over; the last one takes the call's remains with it.
@@ -493,7 +482,8 @@ impl Stack {
         if current {
             dial.branches.remove(&branch);
         }
-        if dial.branches.is_empty() {
+        // While a name is looked up, a call has no branch but is not over.
+        if dial.branches.is_empty() && !self.turns.contains_key(&id) {
             self.dials.remove(&id);
         }
     }
@@ -503,8 +493,13 @@ impl Stack {
         self.effects.clear(Alarm::NoAnswer(id));
         self.effects.clear(Alarm::Silent(id));
         self.forget_forks(id);
+        self.turns.remove(&id);
         let Some(dial) = self.dials.get_mut(&id) else { return };
         dial.stage = DialStage::Settled;
+        if dial.branches.is_empty() {
+            self.dials.remove(&id);
+            return;
+        }
         let mut heard = Vec::new();
         for (place, branch) in dial.branches.iter_mut().filter(|(_, branch)| !branch.over) {
             if branch.cancel == Cancel::No {
@@ -549,6 +544,9 @@ impl Stack {
     }
 
     pub(super) fn silent(&mut self, id: SipLegId) {
+        if self.next_after_silence(id) {
+            return;
+        }
         self.fail(id, FailureKind::Unreachable, "it has not said anything");
     }
 

@@ -136,7 +136,8 @@ impl Stack {
         let now = self.effects.now;
         match self.route(&dial.to) {
             Route::Here(contacts) => self.dial(now, other, dial, contacts),
-            Route::Lookup { .. } | Route::Nowhere(_) => {
+            Route::InTurn(turns) => self.dial_in_turn(other, dial, turns),
+            Route::Nowhere(_) => {
                 let reason = "no address of ours leads there".to_owned();
                 let failure = SipFailure { kind: FailureKind::Unreachable, code: Some(404), reason };
                 self.transferring(other, LegNews::Failed(failure));

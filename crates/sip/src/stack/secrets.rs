@@ -2,7 +2,7 @@
 
 use segue_media::MediaDescription;
 
-use super::{LegNews, Stack, outbound::Contact};
+use super::{Contact, Hop, LegNews, Stack};
 use crate::words::{AnswerError, DialRequest, FailureKind, SipFailure, SipLegId};
 
 impl Stack {
@@ -36,5 +36,11 @@ impl Stack {
         let failure = SipFailure { kind: FailureKind::NoCommonCodec, code: None, reason };
         self.tell(id, LegNews::Failed(failure));
         false
+    }
+
+    /// The same for one more place of a call that tries places in turn; false where it must not be tried.
+    pub(super) fn hide_keys_at(&mut self, id: SipLegId, hop: Hop) -> bool {
+        let hidden = self.policy.hides_keys(hop.transport);
+        self.dials.get_mut(&id).is_some_and(|dial| hidden || dial.request_mut().offer.hide_keys())
     }
 }

@@ -7,18 +7,22 @@ mod inside;
 mod network;
 mod offers;
 mod proof;
+mod registering;
 mod reliable;
 mod session;
 mod transfer;
+mod ways_out;
 
 use std::{net::SocketAddr, time::Duration};
 
 use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 
-use super::{Hop, LegNews, Locals, Output, Stack};
+use super::{Hop, LegNews, Locals, Output, Stack, Wanted};
 use crate::{
     config::{Secret, SipConfig, Trunk, UserCredential},
     message::{Message, Transport, parse},
+    places::Question,
+    trunks::TrunkStatus,
     words::{Caller, DialOptions, DialRequest, Headers, Invitation, SipLegId, Target},
 };
 
@@ -72,6 +76,8 @@ pub(super) struct Bench {
     news: Vec<(SipLegId, LegNews)>,
     calls: Vec<Invitation>,
     presence: Vec<String>,
+    lookups: Vec<(Wanted, Question)>,
+    trunks: Vec<TrunkStatus>,
 }
 
 impl Bench {
@@ -93,6 +99,8 @@ impl Bench {
             news: Vec::new(),
             calls: Vec::new(),
             presence: Vec::new(),
+            lookups: Vec::new(),
+            trunks: Vec::new(),
         }
     }
 
@@ -102,6 +110,8 @@ impl Bench {
                 Output::Send { bytes, .. } => self.sent.push(parse(&bytes).unwrap()),
                 Output::Incoming(invitation) => self.calls.push(*invitation),
                 Output::Leg(leg, news) => self.news.push((leg, news)),
+                Output::Lookup { wanted, question } => self.lookups.push((wanted, question)),
+                Output::Trunks(trunks) => self.trunks = trunks,
                 Output::Registered { user, contact } => self.presence.push(format!("{user} at {contact}")),
                 Output::Unregistered { user, why } => self.presence.push(format!("{user} gone: {why:?}")),
             }

@@ -36,6 +36,10 @@ pub(crate) enum Owner {
     Change(SipLegId),
     /// A REFER of ours.
     Refer(SipLegId),
+    /// The OPTIONS that asks a trunk's target for its health.
+    Probe(usize),
+    /// A REGISTER of ours.
+    Register(usize),
     /// Nobody: CANCEL, PRACK and NOTIFY.
     Nobody,
 }

@@ -8,7 +8,7 @@ mod sockets;
 mod tls;
 mod web;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
@@ -20,7 +20,11 @@ pub(crate) use self::{
     sockets::{listen_tcp, listen_udp},
     tls::{Connector, Tls},
 };
-use crate::{message::Transport, stack::Hop};
+use crate::{
+    message::Transport,
+    places::Place,
+    stack::{Hop, Wanted},
+};
 
 pub use tls::TlsFiles;
 
@@ -34,7 +38,7 @@ pub(crate) enum Arrival {
     /// A connection is gone, or was never made. Its number tells it from a later one of the same way.
     Closed { hop: Hop, number: u64 },
     /// A host name was looked up.
-    LookedUp { leg: crate::words::SipLegId, found: Option<SocketAddr> },
+    LookedUp { wanted: Wanted, places: Vec<Place> },
 }
 
 /// Arrivals that wait for the driver. At the limit datagrams are dropped and streams are not read.

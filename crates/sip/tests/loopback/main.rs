@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod secure;
 #[cfg(test)]
 mod sipp;

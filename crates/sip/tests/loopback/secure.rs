@@ -20,13 +20,13 @@ use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 use super::common::{End, Net, config, end, join, media, quick, request};
 
 /// An authority that signs certificates for this test alone.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,7 +35,7 @@ impl Authority {
     }
 
     /// Writes a certificate for these names and its key.
-    fn sign(&self, folder: &Path, file: &str, names: &[&str]) -> TlsFiles {
+    pub(crate) fn sign(&self, folder: &Path, file: &str, names: &[&str]) -> TlsFiles {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -53,7 +53,7 @@ impl Authority {
 }
 
 /// Every transport, on IPv4 and IPv6.
-fn everywhere(certificates: TlsFiles) -> SipConfig {
+pub(crate) fn everywhere(certificates: TlsFiles) -> SipConfig {
     let both = || vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
     let loopback = Trunk {
         name: "loopback".into(),
@@ -72,7 +72,7 @@ fn everywhere(certificates: TlsFiles) -> SipConfig {
     }
 }
 
-const OURS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub(crate) const OURS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 fn media_of(address: SocketAddr) -> MediaDescription {
     let rtp = SocketAddr::new(address.ip(), 6_000);
@@ -113,7 +113,7 @@ async fn a_call_works_on_every_transport_and_both_families() {
     assert_eq!((net.a.sip.counts().connections, net.b.sip.counts().connections), (8, 8));
 }
 
-async fn fails_to_dial(end: &End, uri: String) -> FailureKind {
+pub(crate) async fn fails_to_dial(end: &End, uri: String) -> FailureKind {
     let mut dialing = end.sip.dial(request(Target::Uri(uri))).await;
     loop {
         match dialing.next().await {

@@ -126,6 +126,7 @@ impl World {
             }
             Output::Leg(leg, news) => self.news(end, leg, news),
             Output::Registered { .. } | Output::Unregistered { .. } => panic!("nobody registers here"),
+            Output::Lookup { .. } | Output::Trunks(_) => panic!("there are no names and no trunks here"),
         }
     }
 
