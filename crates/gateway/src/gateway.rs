@@ -120,6 +120,7 @@ impl Gateway {
         sip_tasks.spawn(driver.run());
         let (door, knocks) = mpsc::channel(256);
         part_tasks.spawn(forward(events, door.clone()));
+        part_tasks.spawn(signalling::watch_trunks(sip.clone()));
         let feed = Feed::new(clock.now(), settings.api.events_kept);
         let parts = Parts {
             clock,

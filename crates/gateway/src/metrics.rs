@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use segue_call::{LegQuality, Party};
-use segue_sip::SipRefusals;
+use segue_sip::{RegistrationStatus, SipRefusals, TrunkStatus};
 use segue_trigger::Reason;
 
 /// Upper bounds of time histograms, in seconds.
@@ -53,6 +53,8 @@ pub(crate) async fn tend(recorder: PrometheusHandle) {
 fn describe() {
     describe_gauge!("segue_calls", "Calls at this moment.");
     describe_gauge!("segue_legs", "Media legs at this moment.");
+    describe_gauge!("segue_trunk_registered", "Whether our registration at a trunk holds: 1 or 0.");
+    describe_gauge!("segue_trunk_target_up", "Whether a trunk's target answers: 1 or 0.");
     describe_counter!("segue_calls_total", "Calls that came in, by outcome.");
     describe_counter!("segue_sip_refused_total", "SIP messages and calls refused at the door, by cause.");
     describe_counter!("segue_handoffs_total", "Handoffs that ended, by state and the rule that asked.");
@@ -102,6 +104,20 @@ pub(crate) fn refused(refused: &SipRefusals) {
         ("calls_over_limit", refused.calls_over_limit),
     ] {
         counter!("segue_sip_refused_total", "cause" => cause).absolute(number);
+    }
+}
+
+/// How the trunks stand. The labels are the configuration's own words.
+pub(crate) fn trunks(trunks: &[TrunkStatus]) {
+    for trunk in trunks {
+        if let Some(registration) = &trunk.registration {
+            let holds = u8::from(*registration == RegistrationStatus::Registered);
+            gauge!("segue_trunk_registered", "trunk" => trunk.name.clone()).set(holds);
+        }
+        for target in &trunk.targets {
+            let labels = [("trunk", trunk.name.clone()), ("target", target.uri.clone())];
+            gauge!("segue_trunk_target_up", &labels).set(u8::from(target.up));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The API runs on a thread and runtime of its own: a busy page never delays a call.
 
-use std::{pin::pin, process::ExitCode, sync::Arc, thread::JoinHandle};
+use std::{path::PathBuf, pin::pin, process::ExitCode, sync::Arc, thread::JoinHandle};
 
 use anyhow::Context;
 use segue_api::{ApiConfig, ApiKey, Scope};
@@ -14,13 +14,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    call::Parts,
     check,
     cli::ConfigArgs,
     clock::Clock,
     config::{self, Api},
     desk::{API_ENDING, GatewayDesk},
     gateway::{Gateway, Knock},
-    metrics, telemetry,
+    metrics, signalling, telemetry,
 };
 
 /// Runs the gateway until it is told to stop.
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         let mut signals = JoinSet::new();
         signals.spawn(pass_on(SignalKind::terminate(), gateway.door(), || Knock::Drain)?);
         signals.spawn(pass_on(SignalKind::interrupt(), gateway.door(), || Knock::Stop)?);
+        signals.spawn(reload(gateway.parts(), args.config.clone())?);
         signals.spawn(metrics::tend(recorder));
         tracing::info!(sip = ?gateway.parts().sip.addresses(), api = %api_settings.bind, "ready for calls");
         let outcome = gateway.run().await;
@@ -82,6 +84,16 @@ fn pass_on(
             if door.send(knock()).await.is_err() {
                 return;
             }
+        }
+    })
+}
+
+/// Reads the certificates again at every SIGHUP.
+fn reload(parts: Arc<Parts>, file: PathBuf) -> anyhow::Result<impl Future<Output = ()> + Send> {
+    let mut signals = signal(SignalKind::hangup()).context("signals cannot be heard")?;
+    Ok(async move {
+        while signals.recv().await.is_some() {
+            signalling::reload_certificates(&parts.sip, &file).await;
         }
     })
 }

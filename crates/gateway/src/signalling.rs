@@ -1,11 +1,20 @@
 //! Turns the configuration into what the SIP part wants.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
-use segue_sip::{DialogPolicy, ReliableProvisionals, Secret, SipConfig, SipLimits, Trunk, UserCredential};
+use segue_sip::{
+    Credentials, DialogPolicy, Registration, ReliableProvisionals, Secret, Sip, SipConfig, SipLimits,
+    SipTimers, TlsFiles, Trunk, TrunkHealth, TrunkRoute, TrunkTarget, UserCredential,
+};
 
-use crate::config::{Reliable, Settings, SipDialogs};
+use crate::{
+    config::{self, Reliable, Settings, SipDialogs, SipTrunk},
+    metrics,
+};
 
 fn dialogs(rules: &SipDialogs) -> DialogPolicy {
     DialogPolicy {
@@ -32,7 +41,8 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
     let mut trunks = Vec::with_capacity(sip.trunks.len());
     for trunk in &sip.trunks {
         let sources: Result<Vec<_>, _> = trunk.sources.iter().map(|source| source.parse()).collect();
-        trunks.push(Trunk { name: trunk.name.clone(), sources: sources?, credentials: None });
+        let (name, credentials) = (trunk.name.clone(), credentials(trunk));
+        trunks.push(Trunk { name, sources: sources?, credentials });
     }
     let users = sip
         .users
@@ -51,11 +61,17 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
     Ok(SipConfig {
         udp: sip.udp.clone(),
         tcp: sip.tcp.clone(),
+        tls: sip.tls.bind.clone(),
+        ws: sip.ws.clone(),
+        wss: sip.wss.clone(),
+        certificates: certificates(settings),
+        nameservers: sip.nameservers.clone(),
         advertised,
         realm: sip.realm.clone(),
         users,
         trunks,
         open_registration: open_registration?,
+        routes: sip.trunks.iter().filter_map(route).collect(),
         limits: SipLimits {
             calls_max: sip.limits.calls_max,
             calls_per_second: sip.limits.calls_per_second,
@@ -64,6 +80,116 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
             ..SipLimits::default()
         },
         dialogs: DialogPolicy { keys_in_clear: settings.media.srtp.keys_in_clear, ..dialogs(&sip.dialogs) },
+        timers: SipTimers { alive_every: Duration::from_secs(sip.alive_every_s), ..SipTimers::default() },
         ..SipConfig::default()
     })
+}
+
+/// The files that TLS is made of.
+pub(crate) fn certificates(settings: &Settings) -> TlsFiles {
+    let tls = &settings.sip.tls;
+    let file = |path: &Path| (!path.as_os_str().is_empty()).then(|| PathBuf::from(path));
+    TlsFiles {
+        certificate: file(&tls.certificate),
+        key: file(&tls.key),
+        ca: file(&tls.ca),
+        client_certificate: file(&tls.client_certificate),
+        client_key: file(&tls.client_key),
+        client_ca: file(&tls.client_ca),
+        client_required: tls.client_required,
+    }
+}
+
+fn credentials(trunk: &SipTrunk) -> Option<Credentials> {
+    let secret = Secret::Password(trunk.password.clone());
+    (!trunk.user.is_empty()).then(|| Credentials { user: trunk.user.clone(), secret })
+}
+
+/// How calls go out by a trunk; none if none do and we register nowhere.
+pub(crate) fn route(trunk: &SipTrunk) -> Option<TrunkRoute> {
+    if trunk.targets.is_empty() && trunk.register.is_none() {
+        return None;
+    }
+    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let targets = trunk.targets.iter().map(|target| TrunkTarget {
+        uri: target.uri.clone(),
+        priority: target.priority,
+        weight: target.weight,
+    });
+    let health = (trunk.health_s > 0).then(|| TrunkHealth {
+        every: Duration::from_secs(trunk.health_s),
+        answer_max: Duration::from_millis(trunk.health_answer_max_ms),
+        up_after: trunk.up_after,
+        down_after: trunk.down_after,
+    });
+    let registration = trunk.register.as_ref().map(|register| {
+        let user = or(&register.user, &trunk.user);
+        Registration {
+            registrar: register.registrar.clone(),
+            contact_user: or(&register.contact_user, &user),
+            user,
+            expires: Duration::from_secs(register.expires_s),
+        }
+    });
+    Some(TrunkRoute {
+        name: trunk.name.clone(),
+        domain: (!trunk.domain.is_empty()).then(|| trunk.domain.clone()),
+        targets: targets.collect(),
+        credentials: credentials(trunk),
+        health,
+        registration,
+    })
+}
+
+/// Measures how the trunks stand, whenever that changes, until the SIP part ends.
+pub(crate) async fn watch_trunks(sip: Sip) {
+    let mut known = Vec::new();
+    loop {
+        let trunks = sip.trunks_when(|trunks| trunks != known).await;
+        if trunks == known {
+            return;
+        }
+        metrics::trunks(&trunks);
+        known = trunks;
+    }
+}
+
+/// Reads the paths of the certificates from the configuration again, and the files. What is wrong changes nothing.
+pub(crate) async fn reload_certificates(sip: &Sip, file: &Path) {
+    match config::load(file, &std::env::vars().collect()) {
+        Ok(config) => match sip.reload_certificates(&certificates(&config.settings)).await {
+            Ok(()) => tracing::info!("certificates were read again; everything else needs a restart"),
+            Err(error) => tracing::error!(%error, "the certificates stay as they were"),
+        },
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!("{problem}");
+            }
+            tracing::error!("the configuration cannot be read; the certificates stay as they were");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trunk_that_only_lets_calls_in_is_no_way_out() {
+        assert!(route(&SipTrunk { name: "in".to_owned(), ..SipTrunk::default() }).is_none());
+    }
+
+    #[test]
+    fn a_registration_is_for_the_user_who_proves_it() {
+        let trunk: SipTrunk = toml::from_str(
+            "name = \"carrier\"\nuser = \"line7\"\npassword = \"x\"\nhealth_s = 0\n\
+             register = { registrar = \"sip:example.com\" }\n",
+        )
+        .expect("sound");
+        let route = route(&trunk).expect("a way out");
+        let registration = route.registration.expect("wanted");
+        assert_eq!((registration.user.as_str(), registration.contact_user.as_str()), ("line7", "line7"));
+        assert_eq!(registration.expires, Duration::from_secs(600));
+        assert!(route.health.is_none() && route.credentials.is_some());
+    }
 }

@@ -48,24 +48,32 @@ pub(super) fn check(
 
 fn check_sip(document: &Document, settings: &Settings, problems: &mut Vec<Problem>) {
     let sip = &settings.sip;
-    if sip.udp.is_empty() && sip.tcp.is_empty() {
+    let sockets = [&sip.udp, &sip.tcp, &sip.tls.bind, &sip.ws, &sip.wss];
+    if sockets.iter().all(|addresses| addresses.is_empty()) {
         problems.push(document.complain(
             "sip.udp",
             "nothing to listen on",
-            "name an address in sip.udp or sip.tcp",
+            "name an address in sip.udp, sip.tcp, sip.tls.bind, sip.ws or sip.wss",
         ));
     }
+    check_certificates(document, settings, problems);
     for (at, trunk) in sip.trunks.iter().enumerate() {
         for source in &trunk.sources {
             if let Err(error) = source.parse::<IpNet>() {
                 problems.push(document.complain(&format!("sip.trunks[{at}].sources"), error.to_string(), ""));
             }
         }
-        if trunk.sources.is_empty() {
+        if let Some(route) = crate::signalling::route(trunk)
+            && let Err(error) = route.check()
+        {
+            let remedy = "the comment under [[sip.trunks]] in config/segue.toml shows every key";
+            problems.push(document.complain(&format!("sip.trunks[{at}]"), error.to_string(), remedy));
+        }
+        if trunk.sources.is_empty() && trunk.targets.is_empty() {
             problems.push(document.complain(
                 &format!("sip.trunks[{at}]"),
-                "the trunk has no sources, so nothing can come from it",
-                "name its networks, or make it a [[sip.users]] that proves itself by digest",
+                "the trunk has no sources and no targets, so nothing can come from it or go out by it",
+                "name its networks or targets, or make it a [[sip.users]] that proves itself by digest",
             ));
         }
     }
@@ -88,12 +96,37 @@ fn check_sip(document: &Document, settings: &Settings, problems: &mut Vec<Proble
             ));
         }
     }
-    if !settings.bot.uri.starts_with("sip:") {
+    if !settings.bot.uri.starts_with("sip:") && !settings.bot.uri.starts_with("sips:") {
         problems.push(document.complain(
             "bot.uri",
             "is no SIP URI",
             "write one such as \"sip:bot@127.0.0.1:5070\"",
         ));
+    }
+}
+
+/// What can be said of certificates without reading them.
+fn check_certificates(document: &Document, settings: &Settings, problems: &mut Vec<Problem>) {
+    let (sip, files) = (&settings.sip, crate::signalling::certificates(settings));
+    let listens = !sip.tls.bind.is_empty() || !sip.wss.is_empty();
+    if listens && (files.certificate.is_none() || files.key.is_none()) {
+        let remedy = "set sip.tls.certificate and sip.tls.key to PEM files";
+        problems.push(document.complain("sip.tls", "TLS cannot be heard without a certificate", remedy));
+    }
+    let named = [
+        ("certificate", &files.certificate),
+        ("key", &files.key),
+        ("ca", &files.ca),
+        ("client_certificate", &files.client_certificate),
+        ("client_key", &files.client_key),
+        ("client_ca", &files.client_ca),
+    ];
+    for (name, path) in named {
+        if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
+            let what = format!("there is no file {}", path.display());
+            let remedy = "paths are relative to the working directory";
+            problems.push(document.complain(&format!("sip.tls.{name}"), what, remedy));
+        }
     }
 }
 

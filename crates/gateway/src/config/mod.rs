@@ -5,6 +5,7 @@
 mod checks;
 mod document;
 mod sections;
+mod ways;
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ pub(crate) use self::{
         AnswerWhen, Api, Bot, CodecName, Log, Media, Recognition, RecognitionEngine, Reliable, Shutdown, Sip,
         SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
     },
+    ways::SipTrunk,
 };
 
 /// `segue.toml` as it is written.

@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::ways::{SipTls, SipTrunk};
+
 /// `[files]`: the other files, relative to this one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,12 +39,22 @@ pub(crate) struct Sip {
     pub(crate) udp: Vec<SocketAddr>,
     /// TCP addresses to listen on.
     pub(crate) tcp: Vec<SocketAddr>,
+    /// WebSocket addresses to listen on.
+    pub(crate) ws: Vec<SocketAddr>,
+    /// WebSocket addresses over TLS to listen on.
+    pub(crate) wss: Vec<SocketAddr>,
+    /// DNS servers to ask; none: the system's.
+    pub(crate) nameservers: Vec<SocketAddr>,
+    /// Seconds between two questions whether the far side of a call is still there; 0: nobody is asked.
+    pub(crate) alive_every_s: u64,
+    /// TLS, both ways.
+    pub(crate) tls: SipTls,
     /// The address to write into Contact and Via instead of the bound one; empty: the bound one.
     pub(crate) advertised: String,
     /// The digest realm (RFC 7616).
     pub(crate) realm: String,
     /// Carriers and exchanges that may send calls.
-    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) trunks: Vec<SipTrunk>,
     /// Phones that may register, such as those of the agents.
     pub(crate) users: Vec<User>,
     /// When the caller is answered.
@@ -63,12 +75,17 @@ impl Default for Sip {
         Self {
             udp: vec![local],
             tcp: vec![local],
+            ws: Vec::new(),
+            wss: Vec::new(),
+            nameservers: Vec::new(),
+            alive_every_s: 120,
+            tls: SipTls::default(),
             advertised: String::new(),
             realm: "segue".to_owned(),
-            trunks: vec![Trunk {
+            trunks: vec![SipTrunk {
                 name: "local".to_owned(),
-                sources: vec!["127.0.0.0/8".to_owned()],
-                srtp: None,
+                sources: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
+                ..SipTrunk::default()
             }],
             users: Vec::new(),
             answer: AnswerWhen::AtOnce,
@@ -162,19 +179,6 @@ impl Default for SipHeaders {
             bytes_max: 800,
         }
     }
-}
-
-/// `[[sip.trunks]]`: who may send calls by source address. Others prove themselves by digest, see `User`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Trunk {
-    /// A name for logs and records.
-    pub(crate) name: String,
-    /// Source networks, such as `203.0.113.0/24`.
-    pub(crate) sources: Vec<String>,
-    /// Its own rule for SRTP; without it, `media.srtp.callers`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) srtp: Option<SrtpRule>,
 }
 
 /// `[[sip.users]]`: who may register and call by digest.

@@ -111,7 +111,9 @@ mod tests {
             assert!(!payload.is_empty() && payload.len() <= 160, "{codec:?}: {} bytes", payload.len());
             match codec {
                 Codec::G722 => decoders.g722(&payload, &mut out),
-                Codec::Pcmu | Codec::Pcma | Codec::Opus => decoders.opus().unwrap().decode(&payload, &mut out),
+                Codec::Pcmu | Codec::Pcma | Codec::Opus => {
+                    decoders.opus().unwrap().decode(&payload, &mut out)
+                }
             }
         }
         out.split_off(3200)
