@@ -1,15 +1,16 @@
 //! Answers each call with a description of audio that nobody sends: a far side for load tests and hostile clients.
 //!
 //! `cargo run -p segue-sip --example answer -- udp=127.0.0.1:5060 tcp=127.0.0.1:5060 after_ms=0 [user=ann:secret] [refuse=busy]`
+//! Also `tls=`, `ws=` and `wss=` with `certificate=` and `key=` (PEM files), and IPv6 addresses in brackets.
 //! With a user, calls need digest; without, the loopback is a trunk. Ends on SIGINT and then prints what was left over.
 #![expect(clippy::print_stdout, reason = "a tool for the terminal")]
 
-use std::{collections::BTreeMap, error::Error, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, error::Error, net::SocketAddr, path::PathBuf, time::Duration};
 
 use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
 use segue_sip::{
     Answer, DigestAlgorithm, IncomingCall, LegEvent, Refusal, Secret, Sip, SipConfig, SipCounts, SipEvent,
-    SipLimits, Trunk, UserCredential,
+    SipLimits, TlsFiles, Trunk, UserCredential,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -73,8 +74,13 @@ fn configure(words: &BTreeMap<String, String>) -> Result<SipConfig, Box<dyn Erro
         })
         .into_iter()
         .collect();
-    let loopback =
-        Trunk { name: "loopback".to_owned(), sources: vec!["127.0.0.0/8".parse()?], credentials: None };
+    let sources = vec!["127.0.0.0/8".parse()?, "::1".parse()?];
+    let loopback = Trunk { name: "loopback".to_owned(), sources, credentials: None };
+    let certificates = TlsFiles {
+        certificate: words.get("certificate").map(PathBuf::from),
+        key: words.get("key").map(PathBuf::from),
+        ..TlsFiles::default()
+    };
     let mut limits = SipLimits { calls_max: 20_000, dialogs_max: 20_000, ..SipLimits::default() };
     if let Some(rate) = words.get("rate") {
         limits.calls_per_second = rate.parse()?;
@@ -84,6 +90,10 @@ fn configure(words: &BTreeMap<String, String>) -> Result<SipConfig, Box<dyn Erro
         udp: address("udp")?.into_iter().collect(),
         tcp: address("tcp")?.into_iter().collect(),
         open_registration: if users.is_empty() { loopback.sources.clone() } else { Vec::new() },
+        tls: address("tls")?.into_iter().collect(),
+        ws: address("ws")?.into_iter().collect(),
+        wss: address("wss")?.into_iter().collect(),
+        certificates,
         trunks: if users.is_empty() { vec![loopback] } else { Vec::new() },
         users,
         digests: match words.get("digests").map(String::as_str) {

@@ -125,7 +125,9 @@ impl Stack {
             return;
         }
         self.turns.insert(id, Turns { left, domain, ..Turns::default() });
-        self.next_turn(id);
+        if !self.next_turn(id) {
+            self.out_of_turns(id, "every place asked to be left alone for a while");
+        }
     }
 
     /// Goes on to the next place after a failure; false if the failure is final or nothing is left.

@@ -1,6 +1,8 @@
 //! The whole crate over real sockets on the loopback: against itself, and against sipp.
 
 #[cfg(test)]
+mod baresip;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod common;

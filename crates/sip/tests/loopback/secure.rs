@@ -74,7 +74,7 @@ pub(crate) fn everywhere(certificates: TlsFiles) -> SipConfig {
 
 pub(crate) const OURS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-fn media_of(address: SocketAddr) -> MediaDescription {
+pub(crate) fn media_of(address: SocketAddr) -> MediaDescription {
     let rtp = SocketAddr::new(address.ip(), 6_000);
     MediaDescription { rtp, rtcp: SocketAddr::new(address.ip(), 6_001), ..media(6_000) }
 }

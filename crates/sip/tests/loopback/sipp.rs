@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, process::Stdio};
 
-use super::common::{End, config, end, media, request};
+use super::{
+    common::{End, config, end, request},
+    secure::media_of,
+};
 use segue_sip::{
     Answer, DialEvent, HangUp, LegEvent, Secret, SipConfig, SipCounts, SipEvent, Target, UnregisteredWhy,
     UserCredential,
@@ -18,7 +21,7 @@ fn sipp(against: SocketAddr, more: &[&str]) -> Option<Command> {
     let mut command = Command::new("/usr/bin/sipp");
     command
         .arg(against.to_string())
-        .args(["-i", "127.0.0.1", "-nostdin", "-timeout", "20s", "-timeout_error"])
+        .args(["-i", &against.ip().to_string(), "-nostdin", "-timeout", "20s", "-timeout_error"])
         .args(more)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios"))
         .stdin(Stdio::null())
@@ -47,7 +50,8 @@ async fn answer_all(mut end: End, calls: usize) -> End {
         let call = end.incoming().await;
         legs.spawn(async move {
             call.ring().await;
-            let mut leg = call.answer(Answer { local: media(7_000), handoff_allowed: false }).await.unwrap();
+            let local = media_of(call.invitation().signalling);
+            let mut leg = call.answer(Answer { local, handoff_allowed: false }).await.unwrap();
             while !matches!(leg.next().await, LegEvent::Ended(_)) {}
         });
     }
@@ -58,11 +62,15 @@ async fn answer_all(mut end: End, calls: usize) -> End {
 }
 
 #[tokio::test]
-async fn sipp_calls_us_by_udp_and_tcp() {
-    for transport in ["u1", "t1"] {
+async fn sipp_calls_us_by_udp_and_tcp_on_both_families() {
+    for (transport, place) in [("u1", 0), ("t1", 0), ("u1", 1), ("t1", 1)] {
+        let both = || vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
         let mut tasks = JoinSet::new();
-        let here = end(&mut tasks, config()).await;
-        let address = if transport == "t1" { here.sip.addresses().tcp[0] } else { here.udp() };
+        let mut config = SipConfig { udp: both(), tcp: both(), ..config() };
+        config.trunks[0].sources.push("::1".parse().unwrap());
+        let here = end(&mut tasks, config).await;
+        let addresses = here.sip.addresses();
+        let address = if transport == "t1" { addresses.tcp[place] } else { addresses.udp[place] };
         let flags = ["-sn", "uac", "-d", "50", "-m", "10", "-r", "50", "-t", transport];
         let Some(command) = sipp(address, &flags) else { return };
         let (here, ()) = tokio::join!(answer_all(here, 10), succeeds(command));

@@ -186,6 +186,20 @@ fn who_says_retry_after_is_left_alone_as_long() {
 }
 
 #[test]
+fn when_every_place_asked_for_a_rest_the_call_fails_at_once() {
+    let mut bench = with(TrunkRoute { targets: vec![target("sip:198.51.100.1", 10)], ..carrier() });
+    bench.by_carrier();
+    let invite = bench.asked(FIRST);
+    bench.hears(&invite, 503, "Retry-After: 40\r\n");
+    bench.sent();
+    bench.news();
+    let leg = bench.by_carrier();
+    assert_eq!(lines(&bench.sent()), Vec::<String>::new());
+    assert_eq!(bench.failed(leg).kind, FailureKind::Unreachable);
+    bench.nothing_is_left();
+}
+
+#[test]
 fn a_silent_place_is_the_last_choice_for_a_while() {
     let mut bench = with(carrier());
     bench.by_carrier();
