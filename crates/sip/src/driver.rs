@@ -358,11 +358,13 @@ impl SipDriver {
                 self.stack.hang_up(now, leg, *how);
             }
             Order::Dropped(leg) => self.abandon(now, leg),
-            Order::Certificates(tls) => {
-                tracing::info!("TLS uses the certificates that were read again");
-                self.tls = *tls;
-            }
+            Order::Certificates(tls) => self.take_certificates(*tls),
         }
+    }
+
+    fn take_certificates(&mut self, tls: Tls) {
+        tracing::info!("TLS uses the certificates that were read again");
+        self.tls = tls;
     }
 
     /// Ends a leg that nobody owns any more.

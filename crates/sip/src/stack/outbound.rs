@@ -186,7 +186,7 @@ impl Stack {
     }
 
     fn invite(&mut self, id: SipLegId, request: &DialRequest, contact: &Contact) -> Message {
-        let local = self.from_host(id, contact.hop);
+        let local = self.host_in_from(id, contact.hop);
         let mut invite = Message::request(Method::Invite, contact.uri.clone());
         invite.push("Max-Forwards", "70");
         let display =
@@ -442,9 +442,8 @@ impl Stack {
         if dial.failure.as_ref().is_none_or(|known| failure.kind < known.kind) {
             dial.failure = Some(failure.clone());
         }
-        if (for_all || dial.branches.values().all(|branch| branch.over))
-            && (for_all || !self.try_next(id, &failure))
-        {
+        let all = dial.branches.values().all(|branch| branch.over);
+        if for_all || (all && !self.try_next(id, &failure)) {
             self.dial_failed(id);
         }
     }

@@ -81,7 +81,7 @@ impl Stack {
     }
 
     /// The host that From shows: the trunk's domain, else our own address.
-    pub(super) fn from_host(&self, id: crate::words::SipLegId, hop: Hop) -> String {
+    pub(super) fn host_in_from(&self, id: crate::words::SipLegId, hop: Hop) -> String {
         let domain = self.turns.get(&id).and_then(|turns| turns.domain.clone());
         domain.unwrap_or_else(|| self.locals.of(hop).to_string())
     }
