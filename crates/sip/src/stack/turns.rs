@@ -126,7 +126,7 @@ impl Stack {
         }
         self.turns.insert(id, Turns { left, domain, ..Turns::default() });
         if !self.next_turn(id) {
-            self.out_of_turns(id, "every place asked to be left alone for a while");
+            self.out_of_turns(id, "every place asked to be left alone, or would hear keys in the clear");
         }
     }
 
@@ -155,11 +155,12 @@ impl Stack {
     /// Tries what is next, or has it looked up. False if nothing is left; then the call has no turns any more.
     fn next_turn(&mut self, id: SipLegId) -> bool {
         let now = self.effects.now;
-        let Some(turns) = self.turns.get_mut(&id) else { return false };
-        if turns.looking.is_some() {
+        if self.turns.get(&id).is_some_and(|turns| turns.looking.is_some()) {
             return true;
         }
-        while let Some(turn) = turns.left.pop_front() {
+        while let Some(turns) = self.turns.get_mut(&id)
+            && let Some(turn) = turns.left.pop_front()
+        {
             match turn {
                 Turn::Name { uri, question } => {
                     turns.looking = Some((uri, question.host.clone()));
@@ -169,30 +170,33 @@ impl Stack {
                     return true;
                 }
                 Turn::Place(contact) => match self.shun.why(now, contact.hop) {
-                    None => {
-                        self.take_turn(id, &contact);
-                        return true;
-                    }
                     Some(Shunned::Silent) => turns.last_resort.push_back(contact),
                     Some(Shunned::Busy) => {
                         tracing::debug!(leg = %id, remote = %contact.hop.remote, "passed over: it asked for a rest");
                     }
+                    None => {
+                        if self.take_turn(id, &contact) {
+                            return true;
+                        }
+                    }
                 },
             }
         }
-        match turns.last_resort.pop_front() {
-            Some(contact) => {
-                self.take_turn(id, &contact);
-                true
-            }
-            None => {
-                self.turns.remove(&id);
-                false
+        while let Some(contact) = self.turns.get_mut(&id).and_then(|turns| turns.last_resort.pop_front()) {
+            if self.take_turn(id, &contact) {
+                return true;
             }
         }
+        self.turns.remove(&id);
+        false
     }
 
-    fn take_turn(&mut self, id: SipLegId, contact: &Contact) {
+    /// Dials a place; false if that would tell the keys of a call that demands SRTP in the clear.
+    fn take_turn(&mut self, id: SipLegId, contact: &Contact) -> bool {
+        if !self.hide_keys_at(id, contact.hop) {
+            tracing::info!(leg = %id, remote = %contact.hop.remote, "passed over: SRTP keys would be told without TLS");
+            return false;
+        }
         let more =
             self.turns.get(&id).is_some_and(|turns| !turns.left.is_empty() || !turns.last_resort.is_empty());
         let patience = if more {
@@ -203,6 +207,7 @@ impl Stack {
         self.effects.set(Alarm::Silent(id), patience);
         tracing::info!(leg = %id, remote = %contact.hop.remote, transport = contact.hop.transport.name(), "dialling");
         self.add_branch(id, contact);
+        true
     }
 
     /// The places of a name, as the driver found them.
