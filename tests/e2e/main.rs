@@ -22,4 +22,6 @@ mod refusals;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod silent;
+#[cfg(test)]
 mod support;

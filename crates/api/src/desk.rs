@@ -32,6 +32,9 @@ pub trait Desk: Send + Sync {
     /// Chooses for the agent who is being briefed.
     fn choose<'a>(&'a self, call: &'a CallId, choice: AgentChoice) -> Answer<'a, HandoffSnapshot>;
 
+    /// Begins, pauses, continues or ends the recording of a live call.
+    fn record<'a>(&'a self, call: &'a CallId, order: RecordingOrder) -> Answer<'a, RecordingState>;
+
     /// Shows every agent, by id.
     fn agents(&self) -> Answer<'_, Vec<AgentSnapshot>>;
 
@@ -49,6 +52,31 @@ pub trait Desk: Send + Sync {
 
     /// The metrics in Prometheus' text format, version 0.0.4.
     fn metrics(&self) -> String;
+}
+
+/// What shall be done about a call's recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingOrder {
+    /// Begin one; one that runs or is paused stays as it is.
+    Start,
+    /// Keep nothing for a while.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// Where a call's recording is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordingState {
+    /// There is none.
+    #[default]
+    Off,
+    /// What is said is kept.
+    Running,
+    /// What is said is not kept.
+    Paused,
 }
 
 /// Which calls to list.
@@ -124,6 +152,12 @@ pub enum DeskError {
     /// The client's: there is nothing to choose, in this state.
     #[error("no agent is being briefed: the handoff is {0:?}")]
     NothingToChoose(HandoffState),
+    /// The operator's: nobody may be recorded here.
+    #[error("recording is off: recording.mode in the configuration allows it")]
+    RecordingOff,
+    /// The client's: there is no recording to pause or to continue.
+    #[error("the call is not being recorded")]
+    NotRecorded,
     /// Ours: a limit is reached.
     #[error("the gateway is at its limit: {0}")]
     Busy(String),

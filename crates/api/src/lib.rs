@@ -23,7 +23,10 @@ mod wire;
 
 pub use board::Board;
 pub use config::{ApiConfig, ApiKey, ApiKeyError, ExposedBind, Scope, bind_allowed};
-pub use desk::{Answer, Asked, CallFound, CallQuery, CallsFound, Desk, DeskError, Readiness};
+pub use desk::{
+    Answer, Asked, CallFound, CallQuery, CallsFound, Desk, DeskError, Readiness, RecordingOrder,
+    RecordingState,
+};
 pub use feed::{Feed, FeedItem, Gap, News};
 pub use openapi::document;
 pub use problem::Problem;

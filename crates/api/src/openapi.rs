@@ -19,6 +19,7 @@ use crate::{events::OnGap, problem::ProblemBody, routes, wire};
     paths(
         routes::calls,
         routes::one_call,
+        routes::record,
         routes::show,
         routes::ask,
         routes::recall,

@@ -74,7 +74,7 @@ impl CallSnapshot {
                     handoff.waiting = Some((*position, *wait));
                 }
             }
-            Milestone::Saying { .. } => {}
+            Milestone::Saying { .. } | Milestone::Recording(_) => {}
             Milestone::Leg { attempt, party, up } => {
                 self.leg(*attempt, *party).up = *up;
             }

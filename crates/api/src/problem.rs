@@ -161,6 +161,8 @@ impl From<DeskError> for Problem {
             DeskError::NoHandoff => (StatusCode::CONFLICT, "no-handoff"),
             DeskError::AlreadyBridged => (StatusCode::CONFLICT, "already-bridged"),
             DeskError::NothingToChoose(_) => (StatusCode::CONFLICT, "nothing-to-choose"),
+            DeskError::RecordingOff => (StatusCode::FORBIDDEN, "recording-off"),
+            DeskError::NotRecorded => (StatusCode::CONFLICT, "not-recorded"),
             DeskError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             DeskError::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
             DeskError::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),

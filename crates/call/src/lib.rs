@@ -25,7 +25,7 @@ pub use event::{AgentChoice, Declared, DialFailure, Event, HandoffOrder, LegEnd,
 pub use party::{AttemptId, CallId, Party, PlaybackId};
 pub use policy::{Limits, Message, Policy, PolicyError, PromptError, Prompts, Routes, Speech, Times};
 pub use quality::{LegQuality, LegRecord, PacketCounts, SoundQuality};
-pub use record::{CallRecord, EndedBy, Entry, HandoffRecord, Milestone};
+pub use record::{CallRecord, EndedBy, Entry, HandoffRecord, Milestone, RecordingNews};
 pub use start::{CallStart, CallerIdentity};
 pub use state::{HandoffState, Phase};
 pub use writer::{BriefInput, WhisperLimit, Writer};

@@ -155,6 +155,22 @@ pub enum EndedBy {
     Us,
 }
 
+/// What became of a call's recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingNews {
+    /// It began.
+    Started,
+    /// Nothing is kept for a while.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// It ended as it should.
+    Stopped,
+    /// It ended because it could not be written.
+    Failed,
+}
+
 /// News for subscribers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "milestone")]
@@ -211,6 +227,8 @@ pub enum Milestone {
         /// The leg is over, and this is of its whole life.
         whole: bool,
     },
+    /// The call's recording began, paused, went on or ended. Told by the gateway, not by the call.
+    Recording(RecordingNews),
     /// The brief was rewritten.
     Brief(Arc<Brief>),
     /// The call is over.

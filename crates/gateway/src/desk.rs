@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use segue_acd::{AgentId, AgentView, Presence, QueueId, QueueView};
 use segue_api::{
     AgentSnapshot, Answer, Asked, CallEnd, CallFound, CallOutline, CallQuery, CallSnapshot, CallsFound, Desk,
-    DeskError, Feed, HandoffSnapshot, QueueSnapshot, Readiness,
+    DeskError, Feed, HandoffSnapshot, QueueSnapshot, Readiness, RecordingOrder, RecordingState,
 };
 use segue_call::{
     AgentChoice, AttemptId, CallId, CallStart, Event, HandoffOrder, HandoffState, Party, Phase,
@@ -135,6 +135,13 @@ impl Desk for GatewayDesk {
                 call.handoffs.last().filter(|handoff| handoff.record.state != HandoffState::Briefing).cloned()
             })
             .await
+        })
+    }
+
+    fn record<'a>(&'a self, call: &'a CallId, order: RecordingOrder) -> Answer<'a, RecordingState> {
+        Box::pin(async move {
+            self.live(call).await?;
+            self.calls.record(call, order).await.unwrap_or(Err(DeskError::CallEnded))
         })
     }
 

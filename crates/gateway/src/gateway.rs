@@ -27,10 +27,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     call::{Calls, Parts},
     clock::Clock,
-    config::Config,
+    config::{Config, RecordingMode},
     distribution::{Distribution, Request},
+    homer::Homer,
     media::MediaPlane,
-    metrics, recognition, signalling, upkeep,
+    metrics, recognition,
+    recording::Recorder,
+    signalling, upkeep,
     voice::{Voice, VoiceError},
 };
 
@@ -63,7 +66,7 @@ pub(crate) struct Gateway {
     part_tasks: JoinSet<()>,
     sip_tasks: JoinSet<()>,
     cancel: CancellationToken,
-    voice_thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     knocks: mpsc::Receiver<Knock>,
     door: mpsc::Sender<Knock>,
     tickets: AtomicU64,
@@ -83,6 +86,16 @@ fn engine_config(settings: &crate::config::Media) -> EngineConfig {
         in_band_keys: settings.inband_keys.into(),
         ..EngineConfig::default()
     }
+}
+
+/// Starts the recorder, unless nobody may be recorded.
+fn start_recorder(settings: &crate::config::Recording) -> anyhow::Result<Option<(Recorder, JoinHandle<()>)>> {
+    if settings.mode == RecordingMode::Off {
+        return Ok(None);
+    }
+    let keep = Duration::from_secs(settings.keep_days * 24 * 3_600);
+    let started = Recorder::start(&settings.folder, keep);
+    started.map(Some).with_context(|| format!("recording.folder: {}", settings.folder.display()))
 }
 
 impl Gateway {
@@ -115,7 +128,13 @@ impl Gateway {
         let (distribution, task) = Distribution::new(Distributor::new(config.people)?, clock);
         part_tasks.spawn(task);
         let cancel = CancellationToken::new();
-        let (sip, driver, events) = Sip::bind(signalling::config(&settings)?, cancel.clone()).await?;
+        let homer = Homer::start(&settings.homer, clock)
+            .context("homer.collector")?
+            .map(|(homer, _ends_with_us)| homer);
+        let (recorder, recorder_thread) = start_recorder(&settings.recording)?.unzip();
+        let mut sip_config = signalling::config(&settings)?;
+        sip_config.observer = homer.clone().map(Homer::observer);
+        let (sip, driver, events) = Sip::bind(sip_config, cancel.clone()).await?;
         let mut sip_tasks = JoinSet::new();
         sip_tasks.spawn(driver.run());
         let (door, knocks) = mpsc::channel(256);
@@ -137,6 +156,8 @@ impl Gateway {
             store,
             board: Board::default(),
             feed,
+            homer,
+            recorder,
         };
         Ok(Self {
             parts: Arc::new(parts),
@@ -145,7 +166,7 @@ impl Gateway {
             part_tasks,
             sip_tasks,
             cancel,
-            voice_thread: Some(voice_thread),
+            threads: [Some(voice_thread), recorder_thread].into_iter().flatten().collect(),
             knocks,
             door,
             tickets: AtomicU64::new(1),
@@ -291,9 +312,10 @@ impl Gateway {
         self.part_tasks.shutdown().await;
         self.parts.media.finish();
         self.parts.voice.finish();
-        if let Some(thread) = self.voice_thread.take() {
-            join_voice(thread);
+        if let Some(recorder) = &self.parts.recorder {
+            recorder.finish();
         }
+        self.threads.drain(..).for_each(join);
     }
 }
 
@@ -303,9 +325,10 @@ async fn close_store(store: &Store) {
     }
 }
 
-fn join_voice(thread: JoinHandle<()>) {
+fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
     if thread.join().is_err() {
-        tracing::error!("the voice panicked");
+        tracing::error!(name, "a thread panicked");
     }
 }
 

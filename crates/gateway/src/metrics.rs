@@ -67,6 +67,9 @@ fn describe() {
         Unit::Seconds,
         "Longest silence sent to a caller between request and bridge."
     );
+    describe_counter!("segue_homer_dropped_total", "Copies that the Homer collector did not get.");
+    describe_counter!("segue_recording_dropped_total", "Frames and orders that the recorder could not take.");
+    describe_counter!("segue_recordings_failed_total", "Recordings that ended before their call.");
     describe_histogram!("segue_leg_mos", "E-model score of a leg's whole life, by role and direction.");
     describe_histogram!(
         "segue_leg_loss_ratio",
@@ -183,6 +186,21 @@ fn role(party: Party) -> &'static str {
         Party::Bot => "bot",
         Party::Agent => "agent",
     }
+}
+
+/// A copy for the collector was dropped.
+pub(crate) fn homer_dropped() {
+    counter!("segue_homer_dropped_total").increment(1);
+}
+
+/// Something to be recorded was dropped.
+pub(crate) fn recording_dropped() {
+    counter!("segue_recording_dropped_total").increment(1);
+}
+
+/// A recording ended before its call.
+pub(crate) fn recording_failed() {
+    counter!("segue_recordings_failed_total").increment(1);
 }
 
 /// How long the steps of a handoff took, where they were reached.

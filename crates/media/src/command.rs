@@ -88,6 +88,13 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Give or stop giving what an ear is sent to the outside.
+    TapEar {
+        /// Which ear.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
     /// Begin or end the watch over an ear; one that begins counts silence from there (M16).
     Watch {
         /// Which ear.
@@ -272,6 +279,19 @@ pub struct TapFrame {
     pub at: Duration,
     /// The 20 ms; `None` for a lost frame.
     pub payload: Option<TapPayload>,
+}
+
+/// One frame that an ear was sent, as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarFrame {
+    /// Whose ear.
+    pub leg: LegId,
+    /// When it was sent, on the gateway's clock.
+    pub at: Duration,
+    /// The stream's own clock.
+    pub timestamp: u32,
+    /// The 20 ms.
+    pub payload: TapPayload,
 }
 
 /// What a tapped far side said in 20 ms.

@@ -12,7 +12,7 @@
 
 use crate::{
     codec::OpusEffort,
-    command::{EarMeasure, PlayId, Sound, Source},
+    command::{EarMeasure, PlayId, Sound, Source, TapPayload},
     forward::{Forward, Place, Way, after},
     g711::{FRAME, Frame, Law},
     keys::{Event, KeyPacket, KeySender},
@@ -50,6 +50,8 @@ pub(crate) struct Ear {
     frame: Frame,
     /// Whether the frame is silence to the one who hears it.
     silent: bool,
+    /// Whether this tick's sound is wideband, the voice's own.
+    wide: bool,
     /// Whether the frame of this tick waits to be sent.
     due: bool,
     /// Makes what the far side gets of the frame, unless it gets it as it is.
@@ -83,6 +85,18 @@ pub(crate) enum Payload<'a> {
     Sound(&'a [u8]),
     Key([u8; 4]),
     Forwarded(&'a [u8]),
+}
+
+impl Made<'_> {
+    /// The timestamp and the sound of a frame of G.711 that was forwarded.
+    pub(crate) fn forwarded(&self, law: Law) -> Option<(u32, TapPayload)> {
+        let frame = match &self.payload {
+            Payload::Sound(bytes) | Payload::Forwarded(bytes) => (*bytes).try_into().ok()?,
+            Payload::Key(_) => return None,
+        };
+        let [_, _, _, _, t3, t2, t1, t0, ..] = self.header;
+        Some((u32::from_be_bytes([t3, t2, t1, t0]), TapPayload::G711(law, frame)))
+    }
 }
 
 impl Payload<'_> {
@@ -170,6 +184,7 @@ impl Ear {
             blend: Blend::default(),
             frame: [codec.silence(); FRAME],
             silent: true,
+            wide: false,
             due: false,
             mouth: None,
             effort,
@@ -209,6 +224,11 @@ impl Ear {
 
     pub(crate) const fn wants_sound(&self) -> bool {
         self.wants_sound
+    }
+
+    /// How its sound is encoded.
+    pub(crate) const fn law(&self) -> Law {
+        self.codec
     }
 
     pub(crate) const fn timeline(&self) -> &Timeline {
@@ -405,7 +425,8 @@ impl Ear {
     /// Makes this tick's frame from the source's; `heard` is the voice that the source names, if it is there.
     pub(crate) fn tick(&mut self, heard: Option<&Voice>, music: &Music) -> Done {
         self.due = true;
-        if self.hear_wide(heard) {
+        self.wide = self.hear_wide(heard);
+        if self.wide {
             return Done::default();
         }
         let played = self.own_frame(heard, music);
@@ -430,6 +451,15 @@ impl Ear {
             self.blend.change();
         }
         Done { played, filled: order == Order::Fill }
+    }
+
+    /// The timestamp and the sound of this tick's frame; `heard` is what the tick was given.
+    pub(crate) fn heard(&self, heard: Option<&Voice>) -> (u32, TapPayload) {
+        let payload = match heard.and_then(Voice::wide).filter(|_| self.wide) {
+            Some(wide) => TapPayload::Wide(*wide),
+            None => TapPayload::G711(self.codec, self.frame),
+        };
+        (self.timeline.timestamp, payload)
     }
 
     /// The next packet of this tick; to be called until there is none, where there is somewhere to send it.

@@ -12,7 +12,8 @@ use std::{
 use crate::{
     codec::OpusEffort,
     command::{
-        Channel, Command, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame, Transmit,
+        Channel, Command, EarFrame, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame,
+        TapPayload, Transmit,
     },
     ear::{Ear, Made},
     guard::Guard,
@@ -117,6 +118,7 @@ pub struct Engine {
     outbox: Outbox,
     reports: VecDeque<Report>,
     tapped: VecDeque<TapFrame>,
+    ears_tapped: VecDeque<EarFrame>,
     counters: EngineCounters,
 }
 
@@ -144,6 +146,7 @@ impl Engine {
             outbox: Outbox::new(packets_max),
             reports: VecDeque::new(),
             tapped: VecDeque::new(),
+            ears_tapped: VecDeque::new(),
             counters: EngineCounters::default(),
         }
     }
@@ -186,6 +189,11 @@ impl Engine {
             Command::Tap { leg, on } => {
                 if let Some(leg) = self.legs.named_mut(leg) {
                     leg.tapped = on;
+                }
+            }
+            Command::TapEar { leg, on } => {
+                if let Some(leg) = self.legs.named_mut(leg) {
+                    leg.ear_tapped = on;
                 }
             }
             Command::Watch { leg, on } => {
@@ -279,6 +287,11 @@ impl Engine {
         self.tapped.pop_front()
     }
 
+    /// The next frame that a tapped ear was sent.
+    pub fn poll_ear_tap(&mut self) -> Option<EarFrame> {
+        self.ears_tapped.pop_front()
+    }
+
     /// The numbers of a leg so far.
     #[must_use]
     pub fn stats(&self, leg: LegId) -> Option<LegStats> {
@@ -359,10 +372,18 @@ impl Engine {
         while let Some(listener) = self.legs.listener(slot, number) {
             number += 1;
             let Some(leg) = self.legs.at_mut(listener) else { continue };
-            match (frame.filter(|_| leg.ear.is_like(codec)), leg.voice.lock.destination()) {
+            // What a tapped ear is sent has to be known: packets that would have to be decoded are not forwarded to it.
+            let known = !leg.ear_tapped || codec.law().is_some();
+            match (frame.filter(|_| known && leg.ear.is_like(codec)), leg.voice.lock.destination()) {
                 (Some(frame), Some(to)) => {
+                    let (id, tapped, law) = (leg.id, leg.ear_tapped, leg.ear.law());
                     let made = leg.ear.forward(&arrival.header, frame);
-                    send(&mut self.outbox, (leg.id, to), &mut leg.guard, made);
+                    if let Some(sent) = made.as_ref().filter(|_| tapped).and_then(|made| made.forwarded(law))
+                    {
+                        self.counters.taps_dropped +=
+                            keep(&mut self.ears_tapped, &self.config, (id, now), sent);
+                    }
+                    send(&mut self.outbox, (id, to), &mut leg.guard, made);
                 }
                 (Some(_), None) => {}
                 (None, _) => {
@@ -505,7 +526,8 @@ impl Engine {
         if !leg.ear.is_covered() {
             // What an ear is forwarded does not come to it a second time from the buffer; described noise is not.
             let heard = heard.filter(|voice| {
-                voice.is_resting() || !(leg.ear.is_like(voice.codec()) && voice.is_regular())
+                let known = !leg.ear_tapped || voice.codec().law().is_some();
+                voice.is_resting() || !(known && leg.ear.is_like(voice.codec()) && voice.is_regular())
             });
             let done = leg.ear.tick(heard, &self.config.music);
             if let Some(play) = done.played {
@@ -516,6 +538,11 @@ impl Engine {
                 self.reports.push_back(Report::Filled { leg: leg.id });
             }
             if let Some(to) = leg.voice.lock.destination().filter(|_| leg.ear.wants_sound()) {
+                if leg.ear_tapped {
+                    let sent = leg.ear.heard(heard);
+                    self.counters.taps_dropped +=
+                        keep(&mut self.ears_tapped, &self.config, (leg.id, now), sent);
+                }
                 while let Some(made) = leg.ear.packet() {
                     send(&mut self.outbox, (leg.id, to), &mut leg.guard, Some(made));
                 }
@@ -539,6 +566,21 @@ impl Engine {
         };
         self.outbox.push(Transmit { leg: leg.id, channel, to }, (&compound, &[]), &mut leg.guard);
     }
+}
+
+/// Keeps what an ear was sent for the outside; gives how many frames were dropped for it.
+fn keep(
+    frames: &mut VecDeque<EarFrame>,
+    config: &EngineConfig,
+    (leg, at): (LegId, Duration),
+    (timestamp, payload): (u32, TapPayload),
+) -> u64 {
+    let full = frames.len() >= config.taps_max;
+    if full {
+        frames.pop_front();
+    }
+    frames.push_back(EarFrame { leg, at, timestamp, payload });
+    u64::from(full)
 }
 
 /// The one place where RTP goes out: to which leg's far side, and what.

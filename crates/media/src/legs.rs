@@ -27,6 +27,8 @@ pub(crate) struct Leg {
     pub(crate) control: Control,
     pub(crate) guard: Guard,
     pub(crate) tapped: bool,
+    /// What the ear is sent is wanted outside.
+    pub(crate) ear_tapped: bool,
     pub(crate) presses: Presses,
     pub(crate) assessor: Assessor,
     /// The voice that the ear is wired to, if it is open.
@@ -55,6 +57,7 @@ impl Leg {
             control,
             guard: Guard::Plain,
             tapped: false,
+            ear_tapped: false,
             presses: Presses::default(),
             assessor,
             hears: None,

@@ -43,8 +43,8 @@ pub mod wav;
 
 pub use codec::OpusEffort;
 pub use command::{
-    Channel, Command, EarMeasure, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source, TapFrame,
-    TapPayload, Transmit,
+    Channel, Command, EarFrame, EarMeasure, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source,
+    TapFrame, TapPayload, Transmit,
 };
 pub use engine::{Engine, EngineConfig, EngineCounters};
 pub use jitter::JitterLimits;

@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use segue_media::{Codec, Command, Direction, LegId, Report, Source};
+use segue_media::{Codec, Command, Direction, EarFrame, LegId, Report, Source, TapPayload};
 use world::{Network, World, description, mute, tone_of};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -13,7 +13,15 @@ const SECOND: Duration = Duration::from_secs(1);
 fn deaths(world: &World, leg: LegId, since: Duration) -> Vec<f64> {
     let told = world.reports.iter().filter_map(|(at, report)| match report {
         Report::Dead { leg: dead, .. } if *dead == leg => Some((*at - since).as_secs_f64()),
-        _ => None,
+        Report::Dead { .. }
+        | Report::Played { .. }
+        | Report::Key { .. }
+        | Report::Filled { .. }
+        | Report::Heard { .. }
+        | Report::Refused { .. }
+        | Report::Measured { .. }
+        | Report::Quality { .. }
+        | Report::Closed { .. } => None,
     });
     told.collect()
 }
@@ -88,4 +96,29 @@ fn a_key_told_by_signalling_reaches_the_call_and_the_listener_and_counts_once() 
         .iter()
         .filter(|heard| heard.header.payload_type == world::EVENT && heard.header.marker);
     assert_eq!(starts.count(), 2, "the bot gets both as RFC 4733");
+}
+
+#[test]
+fn what_a_tapped_ear_is_sent_is_given_to_the_outside_whether_forwarded_or_made() {
+    let mut world = World::new();
+    let (caller, bot) =
+        (world.open(1, Codec::Pcmu, tone_of(400.0)), world.open(2, Codec::Pcmu, tone_of(600.0)));
+    world.wire(&[(caller, Source::Leg(bot))]);
+    world.command(Command::TapEar { leg: caller, on: true });
+    world.run(SECOND);
+    world.wire(&[(caller, Source::Hold)]);
+    world.run(SECOND);
+    world.command(Command::TapEar { leg: caller, on: false });
+    let before = world.far(caller).heard.len();
+    world.run(SECOND);
+    let taped: Vec<EarFrame> = std::iter::from_fn(|| world.engine.poll_ear_tap()).collect();
+    let sent = &world.far(caller).heard[..before];
+    assert!(taped.len() > 90 && taped.iter().all(|frame| frame.leg == caller));
+    // The far side has its frames in the order in which they were sent; so has the tape, byte by byte.
+    let sent: Vec<(u32, Vec<u8>)> =
+        sent.iter().map(|heard| (heard.header.timestamp, heard.payload.clone())).collect();
+    for frame in &taped {
+        let TapPayload::G711(_, bytes) = &frame.payload else { panic!("it is narrowband") };
+        assert!(sent.contains(&(frame.timestamp, bytes.to_vec())), "a frame that was never sent");
+    }
 }

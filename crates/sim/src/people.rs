@@ -159,6 +159,7 @@ impl World {
             | Milestone::Saying { .. }
             | Milestone::Leg { .. }
             | Milestone::Quality { .. }
+            | Milestone::Recording(_)
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }

@@ -52,6 +52,8 @@ pub struct SipConfig {
     pub limits: SipLimits,
     /// How long things last.
     pub timers: SipTimers,
+    /// Who is shown every message that comes and goes.
+    pub observer: Option<Observer>,
 }
 
 impl Default for SipConfig {
@@ -74,7 +76,31 @@ impl Default for SipConfig {
             dialogs: DialogPolicy::default(),
             limits: SipLimits::default(),
             timers: SipTimers::default(),
+            observer: None,
         }
+    }
+}
+
+/// One message on the wire, as it came or as it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// To whom.
+    pub to: SocketAddr,
+    /// Whether it went over a connection rather than as a datagram.
+    pub stream: bool,
+    /// The message, framed and nothing else; any bytes at all.
+    pub bytes: &'a [u8],
+}
+
+/// Is shown every message. It is called on the driver's task and must not wait.
+#[derive(Clone)]
+pub struct Observer(pub std::sync::Arc<dyn Fn(&Observed<'_>) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
     }
 }
 

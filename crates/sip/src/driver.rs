@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{SipConfig, SipError},
+    config::{Observed, Observer, SipConfig, SipError},
     handles::{Addresses, IncomingCall, NEWS_MAX, Order, Sip, SipEvent, Tether},
     links::{Connections, Unwritten},
     message::Transport,
@@ -281,7 +281,10 @@ impl SipDriver {
 
     fn arrive(&mut self, now: Duration, arrival: Arrival) {
         match arrival {
-            Arrival::Message { hop, bytes } => self.stack.receive(now, hop, &bytes),
+            Arrival::Message { hop, bytes } => {
+                self.observe(hop, true, &bytes);
+                self.stack.receive(now, hop, &bytes);
+            }
             Arrival::Accepted { hop, stream } => self.accept(hop, stream),
             Arrival::Closed { hop, number } => {
                 if self.links.connections.closed(hop, number) {
@@ -492,7 +495,18 @@ impl SipDriver {
         taken
     }
 
+    /// Shows a message to whoever wants to see all of them.
+    fn observe(&self, hop: Hop, received: bool, bytes: &[u8]) {
+        let Some(Observer(observer)) = &self.config.observer else { return };
+        let sockets = if hop.transport == Transport::Udp { &self.config.udp } else { &self.config.tcp };
+        let ours = sockets.get(hop.socket).or_else(|| sockets.first());
+        let ours = ours.copied().unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let (from, to) = if received { (hop.remote, ours) } else { (ours, hop.remote) };
+        observer(&Observed { from, to, stream: hop.transport != Transport::Udp, bytes });
+    }
+
     fn send(&mut self, now: Duration, hop: Hop, bytes: Vec<u8>) {
+        self.observe(hop, false, &bytes);
         match hop.transport {
             Transport::Udp => {
                 let Some(socket) = self.udp.get(hop.socket) else { return };

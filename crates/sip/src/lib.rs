@@ -26,8 +26,8 @@ mod trunks;
 mod words;
 
 pub use config::{
-    Credentials, DigestAlgorithm, IpNet, IpNetError, Secret, SipConfig, SipError, SipLimits, SipTimers,
-    Trunk, UserCredential,
+    Credentials, DigestAlgorithm, IpNet, IpNetError, Observed, Observer, Secret, SipConfig, SipError,
+    SipLimits, SipTimers, Trunk, UserCredential,
 };
 pub use driver::SipDriver;
 pub use handles::{Addresses, Answer, DialEvent, Dialing, IncomingCall, Leg, LegControl, Sip, SipEvent};

@@ -41,6 +41,7 @@ struct Mouth {
     words: Mutex<Words>,
     said: Condvar,
     stopped: AtomicBool,
+    silent: AtomicBool,
 }
 
 #[derive(Default)]
@@ -91,6 +92,11 @@ impl Endpoint {
             words = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         now()
+    }
+
+    /// Sends nothing any more, and goes on listening.
+    pub(crate) fn fall_silent(&self) {
+        self.mouth.silent.store(true, Ordering::Relaxed);
     }
 
     /// Presses a key for 100 ms (RFC 4733).
@@ -157,7 +163,7 @@ impl Line {
     }
 
     fn send(&mut self, mouth: &Mouth) {
-        let Some(remote) = self.remote else { return };
+        let Some(remote) = self.remote.filter(|_| !mouth.silent.load(Ordering::Relaxed)) else { return };
         let (payload_type, marker, timestamp, payload) = self.next(mouth);
         let mut packet = vec![0x80, payload_type | if marker { 0x80 } else { 0 }];
         packet.extend(self.sequence.to_be_bytes());

@@ -8,6 +8,7 @@ pub(crate) mod listening;
 pub(crate) mod recording;
 pub(crate) mod scene;
 pub(crate) mod sipp;
+pub(crate) mod tapes;
 pub(crate) mod witness;
 
 use std::{

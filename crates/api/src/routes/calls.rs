@@ -12,7 +12,7 @@ use segue_call::CallId;
 use super::Shared;
 use crate::{
     desk::{CallFound, CallQuery},
-    extract::Query,
+    extract::{self, Query},
     problem::{Problem, ProblemBody},
     wire::{self, CallsQuery},
 };
@@ -55,6 +55,24 @@ pub(crate) async fn one_call(
     let id = CallId(id);
     let call = shared.answer(shared.desk.call(&id)).await?;
     Ok(Json((&call).into()))
+}
+
+/// Begins, pauses, continues or ends the recording of a live call.
+#[utoipa::path(post, path = "/v1/calls/{id}/recording", tag = "calls", params(("id" = String, Path, description = "The call's id")), request_body = wire::RecordingOrder, responses(
+    (status = 200, description = "Where the recording is now", body = wire::Recording),
+    (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 403, description = "The gateway is configured to record nobody", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such call", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "The call has ended, or is not being recorded", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn record(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    extract::Json(order): extract::Json<wire::RecordingOrder>,
+) -> Result<Json<wire::Recording>, Problem> {
+    let id = CallId(id);
+    let state = shared.answer(shared.desk.record(&id, order.action.into())).await?;
+    Ok(Json(state.into()))
 }
 
 /// A cursor is opaque to clients: nanoseconds, a dot, the call's id.

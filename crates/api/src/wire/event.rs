@@ -11,7 +11,7 @@ use super::{
     people::{Agent, Queue},
     quality::LegQuality,
     time,
-    words::{Advice, EndedBy, HandoffState, Party, Phase},
+    words::{Advice, EndedBy, HandoffState, Party, Phase, RecordingNews},
 };
 use crate::feed::{FeedItem, Gap, News};
 
@@ -100,6 +100,11 @@ pub(crate) enum EventData {
         quality: LegQuality,
         /// Whether the leg is over and this is of its whole life.
         is_final: bool,
+    },
+    /// `segue.call.recording`.
+    Recording {
+        /// What became of it.
+        recording: RecordingNews,
     },
     /// `segue.handoff.card`.
     Card(Box<Card>),
@@ -201,6 +206,9 @@ fn of_call(milestone: &Milestone) -> (&'static str, EventData) {
                 is_final: *whole,
             },
         ),
+        Milestone::Recording(news) => {
+            ("segue.call.recording", EventData::Recording { recording: (*news).into() })
+        }
         Milestone::Brief(brief) => ("segue.handoff.card", EventData::Card(Box::new((&**brief).into()))),
         Milestone::Ended { by } => ("segue.call.ended", EventData::Ended { by: (*by).into() }),
     }

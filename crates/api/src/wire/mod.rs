@@ -7,6 +7,7 @@ mod event;
 mod handoff;
 mod people;
 mod quality;
+mod recording;
 mod request;
 mod words;
 
@@ -16,6 +17,7 @@ pub(crate) use call::{CallPage, CallWhole, CallsQuery};
 pub(crate) use event::{CloudEvent, event_text, stream_text};
 pub(crate) use handoff::{Handoff, HandoffOrder};
 pub(crate) use people::{Agent, AgentList, Presence, PresenceOrder, QueueList};
+pub(crate) use recording::{Recording, RecordingOrder};
 pub(crate) use request::HandoffRequest;
 pub(crate) use words::{HandoffState, StateFilter};
 

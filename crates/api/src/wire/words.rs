@@ -111,6 +111,22 @@ words! {
 }
 
 words! {
+    /// What became of a recording.
+    RecordingNews from segue_call::RecordingNews {
+        /// It began.
+        Started,
+        /// Nothing is kept for a while.
+        Paused,
+        /// It goes on.
+        Resumed,
+        /// It ended as it should.
+        Stopped,
+        /// It ended because it could not be written.
+        Failed,
+    }
+}
+
+words! {
     /// What an agent is doing.
     Activity from segue_acd::Activity {
         /// Waiting for a call.

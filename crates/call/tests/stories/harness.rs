@@ -418,6 +418,7 @@ fn told(milestone: &Milestone) -> String {
         Milestone::Leg { party: whose, up, .. } => {
             format!("{} leg {}", party(*whose), if *up { "up" } else { "down" })
         }
+        Milestone::Recording(news) => format!("recording {news:?}"),
         Milestone::Quality { attempt, .. } => format!("quality of {}", attempt.0),
         Milestone::Brief(brief) => format!("brief {}", brief.revision),
         Milestone::Ended { by } => format!("ended by {by:?}"),

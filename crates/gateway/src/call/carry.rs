@@ -209,6 +209,7 @@ impl CallTask {
             | Milestone::Saying { .. }
             | Milestone::Leg { .. }
             | Milestone::Quality { .. }
+            | Milestone::Recording(_)
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }

@@ -53,6 +53,7 @@ impl CallTask {
                 }
                 self.connect(media, &answered)?;
                 self.listen(Party::Caller, media);
+                self.joined(AttemptId::CALLER, Party::Caller, &answered);
                 self.follow(AttemptId::CALLER, answered);
             }
             Err(error) => {
@@ -100,6 +101,7 @@ impl CallTask {
                     return Some(Event::Failed { attempt, failure: DialFailure::Unreachable });
                 }
                 self.listen(party, media);
+                self.joined(attempt, party, &answered);
                 self.follow(attempt, *answered);
                 self.answer_early();
                 Some(Event::Answered { attempt })
@@ -227,6 +229,14 @@ impl CallTask {
         {
             self.codec = *codec;
         }
+    }
+
+    /// A leg is up: it is recorded if the call is, and collectors can be told of it.
+    fn joined(&mut self, attempt: AttemptId, party: Party, answered: &SipLeg) {
+        let Some(media) = self.legs.get_mut(attempt).map(|leg| leg.media) else { return };
+        let theirs = answered.remote().map_or_else(|| answered.signalling(), |remote| remote.rtp);
+        self.legs.known_as(media.leg, (answered.sip_call_id().to_owned(), theirs, media.rtp));
+        self.tape(attempt, party, media.leg);
     }
 
     fn describe(

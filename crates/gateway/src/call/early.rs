@@ -2,7 +2,7 @@
 //!
 //! A task owns the ringing call, waits for its news and for the decision, and then passes on the news of its leg.
 
-use segue_call::{AttemptId, Event, LegEnd};
+use segue_call::{AttemptId, Event, LegEnd, Party};
 use segue_media::LegId;
 use segue_sip::{Answer, AnswerError, IncomingCall, Leg as SipLeg, LegEvent, Refusal};
 use tokio::sync::{mpsc, oneshot};
@@ -68,7 +68,9 @@ impl CallTask {
         match answered {
             Ok(answered) => {
                 let leg = self.legs.get_mut(AttemptId::CALLER)?;
+                let media = leg.media.leg;
                 leg.signalling = Signalling::Up(answered.control);
+                self.tape(AttemptId::CALLER, Party::Caller, media);
                 None
             }
             Err(error) => {

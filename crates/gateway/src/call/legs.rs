@@ -44,6 +44,8 @@ pub(super) struct Legs {
     legs: BTreeMap<AttemptId, Leg>,
     /// Legs that were taken out and whose last word the media thread owes us.
     closing: BTreeMap<LegId, (AttemptId, Party)>,
+    /// What collectors know a leg by.
+    names: BTreeMap<LegId, (String, SocketAddr, SocketAddr)>,
 }
 
 impl Legs {
@@ -63,6 +65,22 @@ impl Legs {
         let leg = self.legs.remove(&attempt)?;
         self.closing.insert(leg.media.leg, (attempt, leg.party));
         Some(leg)
+    }
+
+    /// The legs that are up: their attempts, whose they are, and their places on the media thread.
+    pub(super) fn up(&self) -> Vec<(AttemptId, Party, LegId)> {
+        let up = self.legs.iter().filter(|(_, leg)| matches!(leg.signalling, Signalling::Up(_)));
+        up.map(|(attempt, leg)| (*attempt, leg.party, leg.media.leg)).collect()
+    }
+
+    /// What collectors know a leg by: its SIP Call-ID, its far side's address for sound and ours.
+    pub(super) fn known_as(&mut self, media: LegId, name: (String, SocketAddr, SocketAddr)) {
+        self.names.insert(media, name);
+    }
+
+    /// What collectors know a leg by, if it ever was up.
+    pub(super) fn name(&self, media: LegId) -> Option<&(String, SocketAddr, SocketAddr)> {
+        self.names.get(&media)
     }
 
     /// Whose a media leg is, or was until its last word comes.

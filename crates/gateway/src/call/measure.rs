@@ -28,6 +28,7 @@ impl CallTask {
             Report::Quality { leg, quality } => {
                 if let Some((attempt, party)) = self.legs.whose(*leg) {
                     let quality = in_words(quality);
+                    self.report_to_homer(*leg, &quality, None);
                     self.show(Milestone::Quality { attempt, party, quality, whole: false });
                 }
             }
@@ -59,12 +60,14 @@ impl CallTask {
     fn last_word(&mut self, leg: LegId, stats: &LegStats, quality: &segue_media::LegQuality) {
         tracing::debug!(?stats, "a media leg is closed");
         let Some((attempt, party)) = self.legs.closed(leg) else { return };
+        self.taping.leg_over(attempt);
         // A party that was only dialled has no sound to speak of.
         if stats.received == 0 && quality.told.is_none() {
             return;
         }
         let quality = in_words(quality);
         metrics::leg_quality(party, &quality);
+        self.report_to_homer(leg, &quality, Some(&packets(stats)));
         let entry = Entry::LegMeasured(LegRecord { attempt, party, quality, packets: packets(stats) });
         let now = self.parts.clock.now();
         self.parts.board.see(&self.id, now, &Action::Note(entry.clone()));
@@ -72,7 +75,13 @@ impl CallTask {
         self.show(Milestone::Quality { attempt, party, quality, whole: true });
     }
 
-    fn show(&self, milestone: Milestone) {
+    fn report_to_homer(&self, leg: LegId, quality: &LegQuality, packets: Option<&PacketCounts>) {
+        if let (Some(homer), Some((sip_call_id, theirs, ours))) = (&self.parts.homer, self.legs.name(leg)) {
+            homer.report(sip_call_id, (*theirs, *ours), quality, packets);
+        }
+    }
+
+    pub(super) fn show(&self, milestone: Milestone) {
         let now = self.parts.clock.now();
         self.parts.board.see(&self.id, now, &Action::Publish(milestone.clone()));
         self.parts.feed.publish(now, Told::Call(self.id.clone(), milestone));

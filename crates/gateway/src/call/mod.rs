@@ -9,6 +9,7 @@ mod measure;
 mod negotiation;
 mod news;
 mod parts;
+mod taping;
 mod task;
 
 use std::{
@@ -17,10 +18,11 @@ use std::{
 };
 
 use segue_acd::TicketId;
+use segue_api::{DeskError, RecordingOrder, RecordingState};
 use segue_call::{AttemptId, CallId, CallStart, CallerIdentity, Event, Party};
 use segue_media::{Codec, Command, Report};
 use segue_sip::IncomingCall;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
 use self::{
@@ -129,6 +131,18 @@ impl Calls {
     /// Tells one call something; false if there is no such call or it takes nothing any more.
     pub(crate) fn tell(&self, call: &CallId, event: Event) -> bool {
         self.calls().get(call).is_some_and(|sender| sender.try_send(News::Event(event)).is_ok())
+    }
+
+    /// Asks one call about its recording; none if there is no such call or it does not answer.
+    pub(crate) async fn record(
+        &self,
+        call: &CallId,
+        order: RecordingOrder,
+    ) -> Option<Result<RecordingState, DeskError>> {
+        let (reply, answer) = oneshot::channel();
+        let sender = self.calls().get(call).cloned()?;
+        sender.try_send(News::Record(order, reply)).ok()?;
+        answer.await.ok()
     }
 
     /// Tells every call something.

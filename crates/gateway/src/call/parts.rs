@@ -10,7 +10,10 @@ use segue_speech::Speech;
 use segue_store::{PolicyText, Store};
 use segue_trigger::RuleSet;
 
-use crate::{clock::Clock, config::Settings, distribution::Distribution, media::MediaPlane, voice::Voice};
+use crate::{
+    clock::Clock, config::Settings, distribution::Distribution, homer::Homer, media::MediaPlane,
+    recording::Recorder, voice::Voice,
+};
 
 /// The parts of a running gateway.
 pub(crate) struct Parts {
@@ -42,4 +45,8 @@ pub(crate) struct Parts {
     pub(crate) board: Board,
     /// News for subscribers.
     pub(crate) feed: Feed,
+    /// The way to the Homer collector, if there is one.
+    pub(crate) homer: Option<Homer>,
+    /// Where recordings go, unless they are off.
+    pub(crate) recorder: Option<Recorder>,
 }

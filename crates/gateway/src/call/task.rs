@@ -12,8 +12,8 @@ use segue_store::{ActionDigest, LogLine, What};
 use segue_trigger::{Speaker, UtteranceId};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts};
-use crate::{media::CallMedia, metrics};
+use super::{News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts, taping::Taping};
+use crate::{config::RecordingMode, media::CallMedia, metrics};
 
 /// News that may wait for one call. A call takes them within a store commit; at the limit they are lost and counted.
 pub(super) const NEWS_MAX: usize = 1_024;
@@ -35,6 +35,7 @@ pub(crate) struct CallTask {
     pub(super) plays: BTreeMap<PlaybackId, Playing>,
     pub(super) finished: bool,
     pub(super) carried: Carried,
+    pub(super) taping: Taping,
     pub(super) inbox: mpsc::Receiver<News>,
     utterances: BTreeMap<(Party, u64), UtteranceId>,
     utterance_next: u32,
@@ -87,6 +88,7 @@ impl CallTask {
             plays: BTreeMap::new(),
             finished: false,
             carried: Carried { caller: headers, ..Carried::default() },
+            taping: Taping::default(),
             inbox: news.1,
             utterances: BTreeMap::new(),
             utterance_next: 1,
@@ -96,6 +98,9 @@ impl CallTask {
 
     /// Drives the call to its end. `start` is stored first: without it the call could not be replayed.
     pub(super) async fn run(mut self, start: CallStart) {
+        if self.parts.settings.recording.mode == RecordingMode::All {
+            self.start_recording();
+        }
         let actions = self.drain();
         let opened = What::Opened {
             start: serde_json::to_value(&start).unwrap_or_default(),
@@ -178,6 +183,16 @@ impl CallTask {
             News::AnsweredEarly(answered) => self.answered_early(answered),
             News::Media(report) => self.reported(report),
             News::Heard(party, heard) => self.heard(party, heard),
+            News::Record(order, reply) => {
+                let answer = self.record(order);
+                // Who does not wait any more finds the news in the event stream.
+                drop(reply.send(answer));
+                None
+            }
+            News::RecordingFailed(why) => {
+                self.recording_failed(&why);
+                None
+            }
             News::Rendered(playback, sound) => self.rendered(playback, sound),
         }
     }

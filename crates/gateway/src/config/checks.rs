@@ -37,6 +37,14 @@ pub(super) fn check(
             ));
         }
     }
+    let collector = &settings.homer.collector;
+    if !collector.is_empty() && collector.parse::<std::net::SocketAddr>().is_err() {
+        problems.push(document.complain(
+            "homer.collector",
+            "is no address with a port",
+            "write one such as \"192.0.2.9:9060\"",
+        ));
+    }
     if settings.recognition.engine == RecognitionEngine::None {
         warnings.push(document.complain(
             "recognition.engine",

@@ -23,8 +23,8 @@ use self::document::Document;
 pub(crate) use self::{
     document::Problem,
     sections::{
-        AnswerWhen, Api, Bot, CodecName, Log, Media, Recognition, RecognitionEngine, Reliable, Shutdown, Sip,
-        SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
+        AnswerWhen, Api, Bot, CodecName, Homer, Log, Media, Recognition, RecognitionEngine, Recording,
+        RecordingMode, Reliable, Shutdown, Sip, SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
     },
     ways::SipTrunk,
 };
@@ -51,6 +51,10 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     /// The HTTP interface.
     pub(crate) api: Api,
+    /// Calls as files.
+    pub(crate) recording: Recording,
+    /// Copies for a collector.
+    pub(crate) homer: Homer,
     /// How the program ends.
     pub(crate) shutdown: Shutdown,
     /// What the program tells.

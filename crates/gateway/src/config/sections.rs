@@ -510,6 +510,61 @@ pub(crate) struct ApiKey {
     pub(crate) write: bool,
 }
 
+/// `[homer]`: copies of SIP messages and media reports for a collector.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Homer {
+    /// The collector's address; empty: no copies.
+    pub(crate) collector: String,
+    /// By which the collector tells this gateway from others.
+    pub(crate) agent_id: u32,
+    /// What the collector wants to be told; empty: nothing.
+    pub(crate) key: String,
+}
+
+impl Default for Homer {
+    fn default() -> Self {
+        Self { collector: String::new(), agent_id: 2_001, key: String::new() }
+    }
+}
+
+impl std::fmt::Debug for Homer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Homer").field("collector", &self.collector).finish_non_exhaustive()
+    }
+}
+
+/// Which calls are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordingMode {
+    /// None, and nobody can ask for it.
+    #[default]
+    Off,
+    /// Those that are asked for by the API.
+    OnRequest,
+    /// All, from their beginning.
+    All,
+}
+
+/// `[recording]`: calls as files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Recording {
+    /// Which calls.
+    pub(crate) mode: RecordingMode,
+    /// Where the files lie.
+    pub(crate) folder: PathBuf,
+    /// Days that a file is kept; 0 keeps it for ever.
+    pub(crate) keep_days: u64,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { mode: RecordingMode::Off, folder: PathBuf::from("run/recordings"), keep_days: 30 }
+    }
+}
+
 /// `[shutdown]`: how the program ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

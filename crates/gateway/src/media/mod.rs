@@ -22,7 +22,7 @@ use segue_media::{Codec, Command, EngineConfig, LegId, PlayId, Report};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-pub(crate) use self::thread::Listener;
+pub(crate) use self::thread::{Listener, Tape};
 use self::{
     ports::Ports,
     thread::{MediaThread, Order},
@@ -202,6 +202,14 @@ impl CallMedia {
     /// The thread takes no orders.
     pub(crate) fn listen(&self, leg: LegId, listener: Listener) -> Result<(), MediaError> {
         self.thread.order(Order::Listen { leg, listener })
+    }
+
+    /// Records a leg, or stops it.
+    ///
+    /// # Errors
+    /// The thread takes no orders.
+    pub(crate) fn record(&self, leg: LegId, tape: Option<Tape>) -> Result<(), MediaError> {
+        self.thread.order(Order::Record { leg, tape })
     }
 
     /// A new name for a prompt.

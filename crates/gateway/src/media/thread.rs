@@ -15,7 +15,7 @@ use std::{
 };
 
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
-use segue_media::{Channel, Command, Engine, EngineConfig, LegId, Report, TapFrame};
+use segue_media::{Channel, Command, EarFrame, Engine, EngineConfig, LegId, Report, TapFrame};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use crate::clock::Clock;
@@ -30,6 +30,14 @@ const WAKE: Token = Token(0);
 
 /// Who takes a leg's voice, frame by frame. Called on the media thread: it must not wait.
 pub(crate) type Listener = Box<dyn FnMut(&TapFrame) + Send>;
+
+/// Who takes what an ear is sent and what its leg says, to record it. Called on the media thread: it must not wait.
+pub(crate) struct Tape {
+    /// What the ear is sent.
+    pub(crate) ear: Box<dyn FnMut(&EarFrame) + Send>,
+    /// What the leg says.
+    pub(crate) voice: Listener,
+}
 
 /// What a media thread is told.
 pub(crate) enum Order {
@@ -53,6 +61,13 @@ pub(crate) enum Order {
         /// Who takes it.
         listener: Listener,
     },
+    /// Record this leg, or stop it.
+    Record {
+        /// Whose ear and voice.
+        leg: LegId,
+        /// Who takes them; none stops it.
+        tape: Option<Tape>,
+    },
     /// End the thread.
     Finish,
 }
@@ -62,6 +77,7 @@ struct Leg {
     rtcp: UdpSocket,
     reports: Sender<Report>,
     listener: Option<Listener>,
+    tape: Option<Tape>,
 }
 
 /// The thread's own state.
@@ -176,6 +192,15 @@ impl MediaThread {
                     self.engine.command(now, Command::Tap { leg, on: true });
                 }
             }
+            Order::Record { leg, tape } => {
+                if let Some(open) = self.legs.get_mut(&leg) {
+                    let on = tape.is_some();
+                    open.tape = tape;
+                    let tapped = on || open.listener.is_some();
+                    self.engine.command(now, Command::TapEar { leg, on });
+                    self.engine.command(now, Command::Tap { leg, on: tapped });
+                }
+            }
             Order::Finish => {}
         }
     }
@@ -191,7 +216,7 @@ impl MediaThread {
         let mut rtcp = UdpSocket::from_std(rtcp);
         self.poll.registry().register(&mut rtp, token(leg, Channel::Rtp), Interest::READABLE)?;
         self.poll.registry().register(&mut rtcp, token(leg, Channel::Rtcp), Interest::READABLE)?;
-        Ok(Leg { rtp, rtcp, reports, listener: None })
+        Ok(Leg { rtp, rtcp, reports, listener: None, tape: None })
     }
 
     /// Reads one socket until it is empty or its turn is over; readiness is told only once by the kernel.
@@ -224,8 +249,17 @@ impl MediaThread {
     fn deliver(&mut self) {
         self.send();
         while let Some(frame) = self.engine.poll_tap() {
-            if let Some(listener) = self.legs.get_mut(&frame.leg).and_then(|leg| leg.listener.as_mut()) {
+            let Some(leg) = self.legs.get_mut(&frame.leg) else { continue };
+            if let Some(listener) = leg.listener.as_mut() {
                 listener(&frame);
+            }
+            if let Some(tape) = leg.tape.as_mut() {
+                (tape.voice)(&frame);
+            }
+        }
+        while let Some(frame) = self.engine.poll_ear_tap() {
+            if let Some(tape) = self.legs.get_mut(&frame.leg).and_then(|leg| leg.tape.as_mut()) {
+                (tape.ear)(&frame);
             }
         }
         while let Some(report) = self.engine.poll_report() {

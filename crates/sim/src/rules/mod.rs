@@ -197,6 +197,7 @@ impl Watch {
             Milestone::Decided(_)
             | Milestone::Leg { .. }
             | Milestone::Quality { .. }
+            | Milestone::Recording(_)
             | Milestone::Ended { .. } => Ok(()),
         }
     }

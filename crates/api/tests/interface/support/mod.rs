@@ -19,7 +19,7 @@ use axum::{
 use segue_acd::{Activity, AgentId, Language, Presence, QueueId, Skill, WaitEstimate};
 use segue_api::{
     AgentSnapshot, Answer, ApiConfig, Asked, Board, CallQuery, CallSnapshot, CallsFound, Desk, DeskError,
-    Feed, HandoffSnapshot, News, QueueSnapshot, Readiness, router,
+    Feed, HandoffSnapshot, News, QueueSnapshot, Readiness, RecordingOrder, RecordingState, router,
 };
 use segue_call::{
     Action, AgentChoice, AttemptId, Brief, CallId, Entry, Fact, HandoffOrder, HandoffState, Milestone, Party,
@@ -160,6 +160,17 @@ impl Desk for MemoryDesk {
                 AgentChoice::Repeat => {}
             }
             self.last(call)
+        })
+    }
+
+    fn record<'a>(&'a self, call: &'a CallId, order: RecordingOrder) -> Answer<'a, RecordingState> {
+        Box::pin(async move {
+            self.known(call)?;
+            match order {
+                RecordingOrder::Start | RecordingOrder::Resume => Ok(RecordingState::Running),
+                RecordingOrder::Pause => Err(DeskError::NotRecorded),
+                RecordingOrder::Stop => Ok(RecordingState::Off),
+            }
         })
     }
 
