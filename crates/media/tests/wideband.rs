@@ -122,7 +122,7 @@ impl Call {
                     timestamp: (self.frame * far.codec.frame_ticks()).wrapping_sub(7000),
                     ssrc: 40 + number as u32,
                 };
-                if number == 1 && self.lose > 0 && self.frame % self.lose == self.lose - 1 {
+                if number == 1 && self.lose > 0 && (self.frame + 1).is_multiple_of(self.lose) {
                     continue;
                 }
                 let packet = [&header.write()[..], &payload].concat();
