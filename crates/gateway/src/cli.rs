@@ -64,9 +64,6 @@ pub(crate) struct BenchArgs {
     /// Seconds for each way of handling sound.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub(crate) seconds: u32,
-    /// Where the demo model lies.
-    #[arg(long, default_value = "models")]
-    pub(crate) models: PathBuf,
 }
 
 /// What to do with models.

@@ -9,6 +9,7 @@ use crate::{
     command::{LegId, Source},
     ear::Ear,
     guard::Guard,
+    places::Places,
     presses::Presses,
     quality::Assessor,
     rtcp::Control,
@@ -41,9 +42,7 @@ pub(crate) struct Leg {
 pub(crate) struct Legs {
     slots: Vec<Option<Box<Leg>>>,
     free: Vec<Slot>,
-    places: BTreeMap<LegId, Slot>,
-    /// The same for most legs, one step away: names are given in turn, so few share a remainder.
-    near: Vec<Option<(LegId, Slot)>>,
+    places: Places<Slot>,
     /// Voices, open or not, and the open legs whose ears are wired to them.
     wires: BTreeMap<LegId, Vec<LegId>>,
 }
@@ -72,10 +71,7 @@ impl Legs {
     }
 
     pub(crate) fn place(&self, leg: LegId) -> Option<Slot> {
-        match self.near.get(remainder(leg)) {
-            Some(Some((near, slot))) if *near == leg => Some(*slot),
-            Some(_) | None => self.places.get(&leg).copied(),
-        }
+        self.places.get(leg)
     }
 
     pub(crate) fn at(&self, slot: Slot) -> Option<&Leg> {
@@ -130,10 +126,6 @@ impl Legs {
             *place = Some(Box::new(leg));
         }
         self.places.insert(id, slot);
-        self.near.resize(NEAR, None);
-        if let Some(near) = self.near.get_mut(remainder(id)) {
-            *near = Some((id, slot));
-        }
         for listener in self.wires.get(&id).cloned().unwrap_or_default() {
             self.connect(listener, slot);
         }
@@ -142,10 +134,7 @@ impl Legs {
     pub(crate) fn close(&mut self, leg: LegId) {
         let Some(slot) = self.place(leg) else { return };
         self.disconnect(leg);
-        self.places.remove(&leg);
-        if let Some(near) = self.near.get_mut(remainder(leg)) {
-            *near = near.filter(|(near, _)| *near != leg);
-        }
+        self.places.remove(leg);
         let closed = self.slots.get_mut(slot.0 as usize).and_then(Option::take);
         for listener in closed.map(|leg| leg.listeners).unwrap_or_default() {
             if let Some(ear) = self.at_mut(listener) {
@@ -198,10 +187,4 @@ impl Legs {
             }
         }
     }
-}
-
-const NEAR: usize = 8192;
-
-const fn remainder(leg: LegId) -> usize {
-    leg.0 as usize % NEAR
 }

@@ -250,6 +250,8 @@ pub(crate) struct Media {
     pub(crate) quality_interval_s: u64,
     /// Whether keys are looked for in the sound.
     pub(crate) inband_keys: InbandKeys,
+    /// Packets that come within so many microseconds are taken together.
+    pub(crate) gather_us: u32,
 }
 
 /// `media.inband_keys`: where keys are looked for in the sound.
@@ -291,6 +293,7 @@ impl Default for Media {
             dead_held_after_s: 15,
             quality_interval_s: 5,
             inband_keys: InbandKeys::Auto,
+            gather_us: 300,
         }
     }
 }

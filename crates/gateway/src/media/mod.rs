@@ -3,6 +3,7 @@
 //! A call is given to one thread at set-up; all its legs stay there. Orders never block: a thread that does
 //! not take them any more is a failure of the call, not a wait.
 
+mod poller;
 mod ports;
 mod thread;
 
@@ -15,17 +16,21 @@ use std::{
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
-use mio::Waker;
 use segue_media::{Codec, Command, EngineConfig, LegId, PlayId, Report};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-pub(crate) use self::thread::{Listener, Tape};
 use self::{
+    poller::Bell,
     ports::Ports,
-    thread::{MediaThread, Order},
+    thread::{MediaThread, Order, Parts},
+};
+pub(crate) use self::{
+    poller::Poller,
+    thread::{Listener, Tape},
 };
 use crate::clock::Clock;
 
@@ -57,14 +62,14 @@ pub(crate) struct MediaPlane {
 #[derive(Clone)]
 struct Thread {
     orders: SyncSender<Order>,
-    waker: Arc<Waker>,
+    bell: Bell,
     legs: Arc<AtomicUsize>,
 }
 
 impl Thread {
     fn order(&self, order: Order) -> Result<(), MediaError> {
         match self.orders.try_send(order) {
-            Ok(()) => self.waker.wake().map_err(|_gone| MediaError::Stuck),
+            Ok(()) => self.bell.ring().map_err(|_gone| MediaError::Stuck),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(MediaError::Stuck),
         }
     }
@@ -82,6 +87,7 @@ impl MediaPlane {
     ) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = if settings.threads == 0 { cores.saturating_sub(1).max(1) } else { settings.threads };
+        let allowed = allowed_cores();
         let ids = Arc::new(AtomicU64::new(1));
         let mut threads = Vec::with_capacity(count);
         let mut joins = Vec::with_capacity(count);
@@ -89,12 +95,20 @@ impl MediaPlane {
             let (orders, inbox) = sync_channel(ORDERS_MAX);
             let legs = Arc::new(AtomicUsize::new(0));
             let seed = clock.now().as_nanos() as u64 ^ (number as u64) << 48;
-            let (thread, waker) = MediaThread::new(inbox, engine.clone(), clock, seed, Arc::clone(&legs))?;
+            let parts = Parts {
+                orders: inbox,
+                config: engine.clone(),
+                seed,
+                gather: Duration::from_micros(settings.gather_us.into()),
+                legs_open: Arc::clone(&legs),
+            };
+            let (thread, bell) = MediaThread::new(parts, clock)?;
+            let core = allowed.get(number % allowed.len().max(1)).copied();
             joins.push(std::thread::Builder::new().name(format!("media-{number}")).spawn(move || {
-                claim_core(number, cores);
+                claim_core(core);
                 thread.run();
             })?);
-            threads.push(Thread { orders, waker, legs });
+            threads.push(Thread { orders, bell, legs });
         }
         let ports = Arc::new(Ports::new(settings.address, settings.port_first, settings.port_last));
         Ok(Self { threads, ports, ids, joins: Mutex::new(joins) })
@@ -135,11 +149,18 @@ impl MediaPlane {
     }
 }
 
+/// The cores that this process may use, by number; empty where there is only one or the kernel does not tell.
+pub(crate) fn allowed_cores() -> Vec<usize> {
+    let Ok(set) = rustix::thread::sched_getaffinity(None) else { return Vec::new() };
+    let cores: Vec<usize> = (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect();
+    if cores.len() > 1 { cores } else { Vec::new() }
+}
+
 /// Binds the thread to one core and asks for a better place in the queue; both are wishes.
-fn claim_core(number: usize, cores: usize) {
-    if cores > 1 {
+pub(crate) fn claim_core(core: Option<usize>) {
+    if let Some(core) = core {
         let mut set = rustix::thread::CpuSet::new();
-        set.set(number % cores);
+        set.set(core);
         if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
             tracing::debug!(%error, "a media thread is not pinned");
         }

@@ -1,11 +1,12 @@
 //! One media thread: sockets, one tick wheel and one engine. It never waits for anybody but the kernel.
 //!
-//! Orders come in over a bounded queue and a waker; packets by epoll; every 20 ms all legs tick.
+//! Orders come in over a bounded queue and a bell; packets by epoll; every 20 ms all legs tick. Packets that come
+//! within `gather` of one another are taken together: waking up costs as much as a packet.
 
 use std::{
     collections::BTreeMap,
     io,
-    net::UdpSocket as StdSocket,
+    net::UdpSocket,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,19 +15,18 @@ use std::{
     time::Duration,
 };
 
-use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
-use segue_media::{Channel, Command, EarFrame, Engine, EngineConfig, LegId, Report, TapFrame};
+use segue_media::{
+    Channel, Command, EarFrame, Engine, EngineConfig, LegId, Places, Report, TapFrame,
+};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
+use super::poller::{Bell, Poller};
 use crate::clock::Clock;
 
 /// The distance of two ticks.
 pub(super) const TICK: Duration = Duration::from_millis(20);
-/// Packets read from one socket before the others have their turn.
-const TURN_PACKETS: usize = 32;
 /// Longer datagrams are cut; no RTP of ours comes near it.
 const PACKET_MAX: usize = 2_048;
-const WAKE: Token = Token(0);
 
 /// Who takes a leg's voice, frame by frame. Called on the media thread: it must not wait.
 pub(crate) type Listener = Box<dyn FnMut(&TapFrame) + Send>;
@@ -46,9 +46,9 @@ pub(crate) enum Order {
         /// Its name.
         leg: LegId,
         /// Its even port.
-        rtp: StdSocket,
+        rtp: UdpSocket,
         /// Its odd port.
-        rtcp: StdSocket,
+        rtcp: UdpSocket,
         /// Who hears what the engine reports of it.
         reports: Sender<Report>,
     },
@@ -73,6 +73,7 @@ pub(crate) enum Order {
 }
 
 struct Leg {
+    id: LegId,
     rtp: UdpSocket,
     rtcp: UdpSocket,
     reports: Sender<Report>,
@@ -82,71 +83,77 @@ struct Leg {
 
 /// The thread's own state.
 pub(super) struct MediaThread {
-    poll: Poll,
+    poller: Poller,
     orders: Receiver<Order>,
     engine: Engine,
-    legs: BTreeMap<LegId, Leg>,
+    legs: Vec<Option<Leg>>,
+    free: Vec<usize>,
+    places: Places<usize>,
     clock: Clock,
     legs_open: Arc<AtomicUsize>,
     /// Prompts by id, so that their end is told to the leg's owner.
     plays: BTreeMap<segue_media::PlayId, LegId>,
-    waiting: Vec<Token>,
+    gather: Duration,
+}
+
+/// What a media thread is made of.
+pub(super) struct Parts {
+    /// Where orders come from.
+    pub(super) orders: Receiver<Order>,
+    /// Of its engine.
+    pub(super) config: EngineConfig,
+    /// Of its engine.
+    pub(super) seed: u64,
+    /// Packets that come within this time are taken together.
+    pub(super) gather: Duration,
+    /// Counts the open legs for others.
+    pub(super) legs_open: Arc<AtomicUsize>,
 }
 
 impl MediaThread {
-    /// Makes the thread's state and the waker that orders come with.
+    /// Makes the thread's state and the bell that orders come with.
     ///
     /// # Errors
     /// The kernel gives no epoll instance.
-    pub(super) fn new(
-        orders: Receiver<Order>,
-        config: EngineConfig,
-        clock: Clock,
-        seed: u64,
-        legs_open: Arc<AtomicUsize>,
-    ) -> io::Result<(Self, Arc<Waker>)> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        let engine = Engine::new(config, seed);
+    pub(super) fn new(parts: Parts, clock: Clock) -> io::Result<(Self, Bell)> {
+        let poller = Poller::new()?;
+        let bell = poller.bell();
         let thread = Self {
-            poll,
-            orders,
-            engine,
-            legs: BTreeMap::new(),
+            poller,
+            orders: parts.orders,
+            engine: Engine::new(parts.config, parts.seed),
+            legs: Vec::new(),
+            free: Vec::new(),
+            places: Places::default(),
             clock,
-            legs_open,
+            legs_open: parts.legs_open,
             plays: BTreeMap::new(),
-            waiting: Vec::new(),
+            gather: parts.gather,
         };
-        Ok((thread, waker))
+        Ok((thread, bell))
     }
 
     /// Runs until it is told to finish.
     pub(super) fn run(mut self) {
-        let mut events = Events::with_capacity(1_024);
         let mut buffer = [0_u8; PACKET_MAX];
-        let mut tick_at = self.clock.now() + TICK;
+        let mut now = self.clock.now();
+        let mut tick_at = now + TICK;
         loop {
-            let wait = if self.waiting.is_empty() {
-                tick_at.saturating_sub(self.clock.now())
-            } else {
-                Duration::ZERO
-            };
-            if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != io::ErrorKind::Interrupted
-            {
+            let ready = self.poller.wait(tick_at.saturating_sub(now)).unwrap_or_else(|error| {
                 tracing::error!(%error, "the media thread cannot wait for packets");
-            }
-            if self.take_orders() {
+                0
+            });
+            let woken = self.clock.now();
+            if self.take_orders(woken) {
                 return;
             }
-            let mut readable = std::mem::take(&mut self.waiting);
-            readable.extend(events.iter().map(|event| event.token()).filter(|token| *token != WAKE));
-            for token in readable {
-                self.read(token, &mut buffer);
-                self.send();
+            for token in 0..ready {
+                if let Some(token) = self.poller.ready(token) {
+                    self.read(woken, token, &mut buffer);
+                    self.send();
+                }
             }
-            let now = self.clock.now();
+            now = self.clock.now();
             if now >= tick_at {
                 self.engine.on_tick(now);
                 tick_at += TICK;
@@ -156,30 +163,41 @@ impl MediaThread {
                 }
             }
             self.deliver();
+            if ready > 0 {
+                now = self.rest(woken, tick_at);
+            }
         }
     }
 
+    /// Lets packets gather until so long after the last waking; gives the time.
+    fn rest(&self, woken: Duration, tick_at: Duration) -> Duration {
+        let now = self.clock.now();
+        let until = (woken + self.gather).min(tick_at);
+        if until <= now {
+            return now;
+        }
+        std::thread::sleep(until - now);
+        self.clock.now()
+    }
+
     /// True when the thread shall end.
-    fn take_orders(&mut self) -> bool {
+    fn take_orders(&mut self, now: Duration) -> bool {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Finish) | Err(TryRecvError::Disconnected) => return true,
-                Ok(order) => self.take(order),
+                Ok(order) => self.take(now, order),
                 Err(TryRecvError::Empty) => return false,
             }
         }
     }
 
-    fn take(&mut self, order: Order) {
-        let now = self.clock.now();
+    fn take(&mut self, now: Duration, order: Order) {
         match order {
-            Order::Open { leg, rtp, rtcp, reports } => match self.register(leg, rtp, rtcp, reports) {
-                Ok(opened) => {
-                    self.legs.insert(leg, opened);
-                    self.legs_open.fetch_add(1, Ordering::Relaxed);
+            Order::Open { leg, rtp, rtcp, reports } => {
+                if let Err(error) = self.open(Leg { id: leg, rtp, rtcp, reports, listener: None, tape: None }) {
+                    tracing::error!(%error, "a leg's sockets cannot be watched");
                 }
-                Err(error) => tracing::error!(%error, "a leg's sockets cannot be watched"),
-            },
+            }
             Order::Engine(command) => {
                 if let Command::Play { leg, play, .. } = &command {
                     self.plays.insert(*play, *leg);
@@ -187,13 +205,13 @@ impl MediaThread {
                 self.engine.command(now, command);
             }
             Order::Listen { leg, listener } => {
-                if let Some(open) = self.legs.get_mut(&leg) {
+                if let Some(open) = self.leg(leg) {
                     open.listener = Some(listener);
                     self.engine.command(now, Command::Tap { leg, on: true });
                 }
             }
             Order::Record { leg, tape } => {
-                if let Some(open) = self.legs.get_mut(&leg) {
+                if let Some(open) = self.leg(leg) {
                     let on = tape.is_some();
                     open.tape = tape;
                     let tapped = on || open.listener.is_some();
@@ -205,51 +223,51 @@ impl MediaThread {
         }
     }
 
-    fn register(
-        &self,
-        leg: LegId,
-        rtp: StdSocket,
-        rtcp: StdSocket,
-        reports: Sender<Report>,
-    ) -> io::Result<Leg> {
-        let mut rtp = UdpSocket::from_std(rtp);
-        let mut rtcp = UdpSocket::from_std(rtcp);
-        self.poll.registry().register(&mut rtp, token(leg, Channel::Rtp), Interest::READABLE)?;
-        self.poll.registry().register(&mut rtcp, token(leg, Channel::Rtcp), Interest::READABLE)?;
-        Ok(Leg { rtp, rtcp, reports, listener: None, tape: None })
+    fn open(&mut self, leg: Leg) -> io::Result<()> {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.legs.push(None);
+            self.legs.len() - 1
+        });
+        self.poller.watch(&leg.rtp, token(place, Channel::Rtp))?;
+        self.poller.watch(&leg.rtcp, token(place, Channel::Rtcp))?;
+        self.places.insert(leg.id, place);
+        if let Some(free) = self.legs.get_mut(place) {
+            *free = Some(leg);
+        }
+        self.legs_open.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Reads one socket until it is empty or its turn is over; readiness is told only once by the kernel.
-    fn read(&mut self, token: Token, buffer: &mut [u8; PACKET_MAX]) {
-        let (leg, channel) = untoken(token);
-        let Some(open) = self.legs.get(&leg) else { return };
+    fn leg(&mut self, leg: LegId) -> Option<&mut Leg> {
+        let place = self.places.get(leg)?;
+        self.legs.get_mut(place)?.as_mut()
+    }
+
+    /// Reads one packet of a socket; what is left in it is told again.
+    fn read(&mut self, now: Duration, token: u64, buffer: &mut [u8; PACKET_MAX]) {
+        let (place, channel) = untoken(token);
+        let Some(Some(open)) = self.legs.get(place) else { return };
         let socket = match channel {
             Channel::Rtp => &open.rtp,
             Channel::Rtcp => &open.rtcp,
         };
-        for _ in 0..TURN_PACKETS {
-            match socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    self.engine.on_packet(self.clock.now(), leg, channel, from, bytes);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // An ICMP refusal of something we sent: the far side's port is not open (yet).
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => {
-                    tracing::debug!(%error, "a media socket cannot be read");
-                    return;
-                }
+        match socket.recv_from(buffer) {
+            Ok((length, from)) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                self.engine.on_packet(now, open.id, channel, from, bytes);
             }
+            // An ICMP refusal of something we sent: the far side's port is not open (yet).
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => tracing::debug!(%error, "a media socket cannot be read"),
         }
-        self.waiting.push(token);
     }
 
     /// Gives away everything the engine has: packets, tap frames, reports.
     fn deliver(&mut self) {
         self.send();
         while let Some(frame) = self.engine.poll_tap() {
-            let Some(leg) = self.legs.get_mut(&frame.leg) else { continue };
+            let Some(leg) = self.leg(frame.leg) else { continue };
             if let Some(listener) = leg.listener.as_mut() {
                 listener(&frame);
             }
@@ -258,7 +276,7 @@ impl MediaThread {
             }
         }
         while let Some(frame) = self.engine.poll_ear_tap() {
-            if let Some(tape) = self.legs.get_mut(&frame.leg).and_then(|leg| leg.tape.as_mut()) {
+            if let Some(tape) = self.leg(frame.leg).and_then(|leg| leg.tape.as_mut()) {
                 (tape.ear)(&frame);
             }
         }
@@ -270,7 +288,8 @@ impl MediaThread {
     /// Sends what is forwarded and what the tick made.
     fn send(&mut self) {
         while let Some((transmit, bytes)) = self.engine.poll_transmit() {
-            let Some(leg) = self.legs.get(&transmit.leg) else { continue };
+            let place = self.places.get(transmit.leg);
+            let Some(Some(leg)) = place.and_then(|place| self.legs.get(place)) else { continue };
             let socket = match transmit.channel {
                 Channel::Rtp => &leg.rtp,
                 Channel::Rtcp => &leg.rtcp,
@@ -299,7 +318,7 @@ impl MediaThread {
         };
         let closed = matches!(report, Report::Closed { .. });
         // A call that is over hears nothing any more, which is as it should be.
-        if let Some(open) = self.legs.get(&leg)
+        if let Some(open) = self.leg(leg)
             && let Err(TrySendError::Full(_)) = open.reports.try_send(report)
         {
             tracing::warn!(leg = leg.0, "a call does not take its media reports");
@@ -310,24 +329,29 @@ impl MediaThread {
     }
 
     fn close(&mut self, leg: LegId) {
-        let Some(mut open) = self.legs.remove(&leg) else { return };
-        for socket in [&mut open.rtp, &mut open.rtcp] {
-            if let Err(error) = self.poll.registry().deregister(socket) {
+        let Some(place) = self.places.remove(leg) else { return };
+        let Some(open) = self.legs.get_mut(place).and_then(Option::take) else { return };
+        for socket in [&open.rtp, &open.rtcp] {
+            if let Err(error) = self.poller.forget(socket) {
                 tracing::debug!(%error, "a closed leg's socket was not watched");
             }
         }
+        self.free.push(place);
         self.legs_open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-fn token(leg: LegId, channel: Channel) -> Token {
-    let leg = usize::try_from(leg.0).unwrap_or(usize::MAX / 4);
-    Token(2 + 2 * leg + usize::from(channel == Channel::Rtcp))
+const fn token(place: usize, channel: Channel) -> u64 {
+    let odd = match channel {
+        Channel::Rtp => 0,
+        Channel::Rtcp => 1,
+    };
+    2 * place as u64 + odd
 }
 
-fn untoken(token: Token) -> (LegId, Channel) {
-    let channel = if token.0.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
-    (LegId(((token.0 - 2) / 2) as u64), channel)
+const fn untoken(token: u64) -> (usize, Channel) {
+    let channel = if token.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
+    ((token / 2) as usize, channel)
 }
 
 #[cfg(test)]
@@ -336,9 +360,9 @@ mod tests {
 
     #[test]
     fn a_token_names_its_leg_and_port() {
-        for leg in [0, 1, 77] {
+        for place in [0, 1, 77] {
             for channel in [Channel::Rtp, Channel::Rtcp] {
-                assert_eq!(untoken(token(LegId(leg), channel)), (LegId(leg), channel));
+                assert_eq!(untoken(token(place, channel)), (place, channel));
             }
         }
     }

@@ -169,6 +169,12 @@ impl Endpointer {
         }
     }
 
+    /// Frames before the present one that an utterance which begins with it holds.
+    #[must_use]
+    pub fn lead(&self) -> usize {
+        frames(self.rules.pre_roll) + self.rules.start_frames
+    }
+
     /// Takes the next frame, due at `at`, with its voice score.
     pub fn push(&mut self, at: Duration, samples: &[i16; FRAME], score: f32) -> Cue {
         let frame = Frame { at, samples: *samples };
@@ -195,7 +201,7 @@ impl Endpointer {
         let start =
             frame.at.saturating_sub(FRAME_LENGTH * (self.rules.start_frames.saturating_sub(1)) as u32);
         self.before.push_back(frame);
-        while self.before.len() > frames(self.rules.pre_roll) + self.rules.start_frames {
+        while self.before.len() > self.lead() {
             self.before.pop_front();
         }
         if self.run < self.rules.start_frames.max(1) {

@@ -74,6 +74,8 @@ struct Hearing {
     detector: VoiceDetector,
     endpointer: Endpointer,
     wide: Vec<i16>,
+    /// Frames in the line's noise: they are worked on only when something follows that stands out.
+    quiet: VecDeque<(Duration, Sound)>,
     due: Option<Duration>,
     lost: Option<(Duration, usize)>,
 }
@@ -129,6 +131,7 @@ impl Ear {
                 detector: VoiceDetector::default(),
                 endpointer: Endpointer::new(rules),
                 wide: Vec::with_capacity(FRAME),
+                quiet: VecDeque::new(),
                 due: None,
                 lost: None,
             },
@@ -159,7 +162,7 @@ impl Ear {
         }
         if closed && !self.ended {
             self.ended = true;
-            let cue = self.sound.endpointer.flush();
+            let cue = self.sound.flush();
             self.on_cue(cue, desk);
         }
     }
@@ -189,7 +192,7 @@ impl Ear {
             awaited.answer.get_or_insert(Answer::Lost(GapCause::Stopped));
         }
         self.tell_finals(counters);
-        if let Cue::Ended(segment, _) = self.sound.endpointer.flush() {
+        if let Cue::Ended(segment, _) = self.sound.flush() {
             self.tell_gap((Some(segment.number), segment.start, segment.end), GapCause::Stopped, counters);
         }
     }
@@ -198,7 +201,7 @@ impl Ear {
         let due = self.sound.due.unwrap_or(at);
         let missing = at.saturating_sub(due).as_millis() / FRAME_LENGTH.as_millis();
         if missing > JUMP_FRAMES {
-            let cue = self.sound.endpointer.flush();
+            let cue = self.sound.flush();
             self.on_cue(cue, desk);
         } else {
             for place in 0..missing {
@@ -411,6 +414,32 @@ impl Ear {
 impl Hearing {
     fn cue(&mut self, at: Duration, sound: &Sound) -> Cue {
         let mut narrow = [0; 160];
+        let stands_out = match sound {
+            Sound::Wide(samples) => self.detector.stands_out(samples),
+            Sound::G711(payload, codec) => {
+                codec.decode_into(payload, &mut narrow);
+                self.detector.stands_out(&narrow)
+            }
+            Sound::Linear(samples) => self.detector.stands_out(samples),
+            Sound::Lost => self.detector.stands_out(&narrow),
+        };
+        if !stands_out && self.endpointer.current().is_none() {
+            if self.quiet.len() >= self.endpointer.lead() {
+                self.quiet.pop_front();
+                self.up = Up::default();
+            }
+            self.quiet.push_back((at, *sound));
+            return Cue::Nothing;
+        }
+        while let Some((at, sound)) = self.quiet.pop_front() {
+            // Nothing begins in these.
+            self.work_on(at, &sound, false);
+        }
+        self.work_on(at, sound, stands_out)
+    }
+
+    fn work_on(&mut self, at: Duration, sound: &Sound, stands_out: bool) -> Cue {
+        let mut narrow = [0; 160];
         self.wide.clear();
         match sound {
             Sound::Wide(samples) => self.wide.extend_from_slice(samples),
@@ -421,8 +450,14 @@ impl Hearing {
         if self.wide.is_empty() {
             self.up.push(&narrow, &mut self.wide);
         }
-        let score = self.detector.score(&self.wide);
+        let score = self.detector.judge(&self.wide, stands_out);
         self.wide.first_chunk().map_or(Cue::Nothing, |frame| self.endpointer.push(at, frame, score))
+    }
+
+    /// The stream ends or jumps here.
+    fn flush(&mut self) -> Cue {
+        self.quiet.clear();
+        self.endpointer.flush()
     }
 }
 
