@@ -493,7 +493,6 @@ impl Engine {
         for slot in self.legs.slots() {
             self.tick_ear(now, slot);
         }
-        self.legs.iter_mut().for_each(|leg| leg.ear.advance());
         if self.counters.ticks.is_multiple_of(JUDGED_TICKS) {
             self.judge(now);
         }
@@ -550,6 +549,9 @@ impl Engine {
         }
         if due {
             self.report(now, slot, false);
+        }
+        if let Some(leg) = self.legs.at_mut(slot) {
+            leg.ear.advance();
         }
     }
 
