@@ -91,7 +91,7 @@ impl Play {
         note(&format!("{} passed", self.name));
     }
 
-    fn is_over(mut self) {
+    fn end(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -113,7 +113,7 @@ fn what_callers_of_the_kit_try_is_answered_as_the_rfcs_say() {
     for name in CALLERS {
         let answering = Play::bot(&folder, "basic_uas", bot);
         Play::caller(&folder, name, gateway.sip).succeeds();
-        answering.is_over();
+        answering.end();
     }
     gateway.stop(until);
 }
@@ -152,7 +152,7 @@ fn strangers_at_the_media_ports_get_nothing_and_are_not_heard() {
         let said = String::from_utf8_lossy(&output.stdout);
         note(said.trim());
         assert!(output.status.success(), "{kind}: {said}");
-        answering.is_over();
+        answering.end();
         gateway.is_empty(until);
     }
     gateway.stop(until);

@@ -156,18 +156,21 @@ pub(crate) async fn watch_trunks(sip: Sip) {
 
 /// Reads the paths of the certificates from the configuration again, and the files. What is wrong changes nothing.
 pub(crate) async fn reload_certificates(sip: &Sip, file: &Path) {
-    match config::load(file, &std::env::vars().collect()) {
-        Ok(config) => match sip.reload_certificates(&certificates(&config.settings)).await {
-            Ok(()) => tracing::info!("certificates were read again; everything else needs a restart"),
-            Err(error) => tracing::error!(%error, "the certificates stay as they were"),
-        },
-        Err(problems) => {
-            for problem in problems {
-                tracing::error!("{problem}");
-            }
-            tracing::error!("the configuration cannot be read; the certificates stay as they were");
-        }
-    }
+    let config = match config::load(file, &std::env::vars().collect()) {
+        Ok(config) => config,
+        Err(problems) => return cannot_be_read(&problems),
+    };
+    let reloaded = sip.reload_certificates(&certificates(&config.settings)).await;
+    let outcome = match &reloaded {
+        Ok(()) => "the certificates were read again; everything else needs a restart".to_owned(),
+        Err(error) => format!("the certificates stay as they were: {error}"),
+    };
+    if reloaded.is_ok() { tracing::info!("{outcome}") } else { tracing::error!("{outcome}") }
+}
+
+fn cannot_be_read(problems: &[config::Problem]) {
+    let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    tracing::error!("the configuration cannot be read, so the certificates stay as they were:\n{problems}");
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ impl CallTask {
         headers.extend(carried);
         let user = match &target {
             Target::User(user) => Some(user.clone()),
-            Target::Uri(_) => None,
+            Target::Uri(_) | Target::Trunk { .. } => None,
         };
         let whom = (legs::party(to), user.as_deref());
         let terms = Terms::dialled(&self.parts.settings, whom, self.codec);

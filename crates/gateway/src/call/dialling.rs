@@ -117,60 +117,70 @@ impl CallTask {
     /// What news of a leg that is up means to the call.
     pub(super) fn leg_news(&mut self, attempt: AttemptId, event: LegEvent) -> Option<Event> {
         match event {
-            LegEvent::MediaChanged { remote, local } => {
-                let leg = self.legs.get_mut(attempt)?;
-                let (media, held, from) = (leg.media.leg, legs::holds(&remote), leg.from);
-                let changed = std::mem::replace(&mut leg.holds, held) != held;
-                self.note_codec(attempt, &remote);
-                self.describe(media, (&remote, &local), from);
-                changed.then_some(Event::Held { attempt, held })
-            }
+            LegEvent::MediaChanged { remote, local } => self.media_changed(attempt, &remote, &local),
             LegEvent::HandoffRequested { refer_to, headers } => {
-                let party = self.legs.get_mut(attempt)?.party;
-                let declared = segue_bot::declared_by_refer(&refer_to, &headers);
-                if party == Party::Bot {
-                    self.carried.bot = headers;
-                }
-                (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
+                self.handoff_requested(attempt, &refer_to, headers)
             }
             LegEvent::Key(key) => {
-                // The engine passes it on, and knows whether the media told of the same press.
-                let leg = self.legs.get_mut(attempt)?.media.leg;
-                if let Err(error) = self.media.command(Command::Press { leg, key }) {
-                    tracing::error!(%error, "a key is lost");
-                }
+                self.key_told(attempt, key);
                 None
             }
-            LegEvent::OfferRefused { code } => {
-                tracing::info!(?attempt, code, "a change of media was refused");
+            LegEvent::OfferRefused { .. } | LegEvent::Transferred { .. } | LegEvent::ReferProgress { .. } => {
+                tracing::info!(?attempt, news = news_name(&event), "a leg goes on");
                 None
             }
-            LegEvent::Transferred { .. } => {
-                tracing::info!(?attempt, "a party gave its side of the call to somebody else");
-                None
-            }
-            LegEvent::ReferProgress { code, over } => {
-                tracing::info!(?attempt, code, over, "a transfer that we asked for goes on");
-                None
-            }
-            LegEvent::Ended(ended) => {
-                let party = self.legs.get_mut(attempt)?.party;
-                self.drop_leg(attempt);
-                let declared = match &ended {
-                    Ended::Remote { headers } if party == Party::Bot => {
-                        self.carried.bot.clone_from(headers);
-                        self.declared(headers)
-                    }
-                    Ended::Remote { .. } | Ended::Local | Ended::Timeout | Ended::Error(_) => None,
-                };
-                let cause = match ended {
-                    Ended::Remote { .. } | Ended::Local => LegEnd::HungUp,
-                    Ended::Timeout => LegEnd::Lost,
-                    Ended::Error(_) => LegEnd::Error,
-                };
-                Some(Event::Ended { attempt, cause, declared })
-            }
+            LegEvent::Ended(ended) => self.leg_ended(attempt, ended),
         }
+    }
+
+    fn media_changed(
+        &mut self,
+        attempt: AttemptId,
+        remote: &MediaDescription,
+        local: &MediaDescription,
+    ) -> Option<Event> {
+        let leg = self.legs.get_mut(attempt)?;
+        let (media, held, from) = (leg.media.leg, legs::holds(remote), leg.from);
+        let changed = std::mem::replace(&mut leg.holds, held) != held;
+        self.note_codec(attempt, remote);
+        self.describe(media, (remote, local), from);
+        changed.then_some(Event::Held { attempt, held })
+    }
+
+    fn handoff_requested(&mut self, attempt: AttemptId, refer_to: &str, headers: Headers) -> Option<Event> {
+        let party = self.legs.get_mut(attempt)?.party;
+        let declared = segue_bot::declared_by_refer(refer_to, &headers);
+        if party == Party::Bot {
+            self.carried.bot = headers;
+        }
+        (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
+    }
+
+    /// A key by INFO. The engine passes it on, and knows whether the media told of the same press.
+    fn key_told(&mut self, attempt: AttemptId, key: char) {
+        let Some(leg) = self.legs.get_mut(attempt) else { return };
+        let leg = leg.media.leg;
+        if let Err(error) = self.media.command(Command::Press { leg, key }) {
+            tracing::error!(%error, "a key is lost");
+        }
+    }
+
+    fn leg_ended(&mut self, attempt: AttemptId, ended: Ended) -> Option<Event> {
+        let party = self.legs.get_mut(attempt)?.party;
+        self.drop_leg(attempt);
+        let declared = match &ended {
+            Ended::Remote { headers } if party == Party::Bot => {
+                self.carried.bot.clone_from(headers);
+                self.declared(headers)
+            }
+            Ended::Remote { .. } | Ended::Local | Ended::Timeout | Ended::Error(_) => None,
+        };
+        let cause = match ended {
+            Ended::Remote { .. } | Ended::Local => LegEnd::HungUp,
+            Ended::Timeout => LegEnd::Lost,
+            Ended::Error(_) => LegEnd::Error,
+        };
+        Some(Event::Ended { attempt, cause, declared })
     }
 
     fn declared(&self, headers: &Headers) -> Option<Declared> {
@@ -306,5 +316,18 @@ fn how_failed(kind: FailureKind) -> DialFailure {
         FailureKind::NoCommonCodec => DialFailure::NoCommonCodec,
         FailureKind::ServerError => DialFailure::ServerError,
         FailureKind::Canceled => DialFailure::Canceled,
+    }
+}
+
+/// What happened on a leg that goes on as it is, for the log.
+const fn news_name(event: &LegEvent) -> &'static str {
+    match event {
+        LegEvent::OfferRefused { .. } => "a change of media was refused",
+        LegEvent::Transferred { .. } => "the far side gave its place to somebody else",
+        LegEvent::ReferProgress { .. } => "a transfer that we asked for goes on",
+        LegEvent::MediaChanged { .. } => "media changed",
+        LegEvent::HandoffRequested { .. } => "a handoff was asked for",
+        LegEvent::Key(_) => "a key",
+        LegEvent::Ended(_) => "ended",
     }
 }

@@ -56,7 +56,10 @@ impl CallTask {
                 // A task that is gone has told why.
                 drop(decide.send(Decision::Answer(answer)));
             }
-            other => leg.signalling = other,
+            other @ (Signalling::Waiting(_)
+            | Signalling::Answering
+            | Signalling::Dialling(_)
+            | Signalling::Up(_)) => leg.signalling = other,
         }
     }
 

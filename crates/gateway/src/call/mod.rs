@@ -21,7 +21,7 @@ use segue_acd::TicketId;
 use segue_api::{DeskError, RecordingOrder, RecordingState};
 use segue_call::{AttemptId, CallId, CallStart, CallerIdentity, Event, Party};
 use segue_media::{Codec, Command, Report};
-use segue_sip::IncomingCall;
+use segue_sip::{IncomingCall, Invitation};
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
@@ -60,21 +60,7 @@ impl Calls {
         };
         let choice = invitation.offer.as_ref().and_then(|offer| terms.choice(offer));
         let codec = choice.unwrap_or(Codec::Pcmu);
-        let start = CallStart {
-            id: CallId(uuid::Uuid::now_v7().to_string()),
-            at: parts.clock.now(),
-            caller: CallerIdentity {
-                number: invitation.from.user.clone(),
-                name: invitation.from.display.clone(),
-                headers: invitation
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.to_lowercase(), value.clone()))
-                    .collect(),
-            },
-            language: parts.policy.speech.default_language.clone(),
-            first_ticket,
-        };
+        let start = starting(parts, invitation, first_ticket);
         let offer = invitation.offer.clone().map(|mut offer| {
             offer.codecs.sort_by_key(|(offered, _)| *offered != codec);
             offer
@@ -161,6 +147,22 @@ impl Calls {
 
     fn calls(&self) -> MutexGuard<'_, BTreeMap<CallId, mpsc::Sender<News>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a call begins with.
+fn starting(parts: &Parts, invitation: &Invitation, first_ticket: TicketId) -> CallStart {
+    let headers = invitation.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
+    CallStart {
+        id: CallId(uuid::Uuid::now_v7().to_string()),
+        at: parts.clock.now(),
+        caller: CallerIdentity {
+            number: invitation.from.user.clone(),
+            name: invitation.from.display.clone(),
+            headers: headers.collect(),
+        },
+        language: parts.policy.speech.default_language.clone(),
+        first_ticket,
     }
 }
 

@@ -15,9 +15,7 @@ use std::{
     time::Duration,
 };
 
-use segue_media::{
-    Channel, Command, EarFrame, Engine, EngineConfig, LegId, Places, Report, TapFrame,
-};
+use segue_media::{Channel, Command, EarFrame, Engine, EngineConfig, LegId, Places, Report, TapFrame};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use super::poller::{Bell, Poller};
@@ -194,7 +192,8 @@ impl MediaThread {
     fn take(&mut self, now: Duration, order: Order) {
         match order {
             Order::Open { leg, rtp, rtcp, reports } => {
-                if let Err(error) = self.open(Leg { id: leg, rtp, rtcp, reports, listener: None, tape: None }) {
+                if let Err(error) = self.open(Leg { id: leg, rtp, rtcp, reports, listener: None, tape: None })
+                {
                     tracing::error!(%error, "a leg's sockets cannot be watched");
                 }
             }

@@ -74,7 +74,9 @@ impl OpusDecoder {
     /// Makes up what was lost before `next`, from what that packet repeats of it if it does. False if nothing
     /// could be made; a hole is a whole number of 2.5 ms.
     pub(crate) fn recover(&mut self, next: &[u8], hole: &mut [i16]) -> bool {
-        hole.len() <= SAMPLES_MAX && hole.len().is_multiple_of(40) && self.decoder.decode(next, hole, true).is_ok()
+        hole.len() <= SAMPLES_MAX
+            && hole.len().is_multiple_of(40)
+            && self.decoder.decode(next, hole, true).is_ok()
     }
 }
 

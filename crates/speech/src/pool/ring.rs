@@ -40,6 +40,10 @@ struct Place {
 
 /// A frame read from a ring.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one frame lives on the stack for a moment; a box would allocate"
+)]
 pub(super) enum Sound {
     G711([u8; 160], Law),
     Linear([i16; 160]),
