@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_left_out_whole() {
-        let long = ("X-Long".to_owned(), "y".repeat(990));
+        let long = ("X-Long".to_owned(), "y".repeat(rules().bytes_max));
         let carried =
             Carried { caller: vec![long, ("X-Short".to_owned(), "1".to_owned())], ..Carried::default() };
         assert_eq!(names(&carried.to_agent(&rules())), ["X-Short"]);

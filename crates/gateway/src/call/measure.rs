@@ -32,7 +32,11 @@ impl CallTask {
                     self.show(Milestone::Quality { attempt, party, quality, whole: false });
                 }
             }
-            Report::Closed { leg, stats, quality } => self.last_word(*leg, stats, quality),
+            Report::Closed { leg, stats, quality } => {
+                if let Some(entry) = self.last_word(*leg, stats, quality) {
+                    self.append(self.parts.clock.now(), What::Entry(entry));
+                }
+            }
             Report::Measured { .. }
             | Report::Heard { .. }
             | Report::Played { .. }
@@ -42,12 +46,17 @@ impl CallTask {
         }
     }
 
-    /// Waits until the media thread has said its last word about every leg, for a short while.
+    /// Waits until the media thread has said its last word about every leg, for a short while. They are in the store
+    /// before the call is forgotten here: whoever asks for it then finds it whole.
     pub(super) async fn take_last_words(&mut self) {
         let deadline = self.parts.clock.instant(self.parts.clock.now() + LAST_WORDS_MAX);
         while self.legs.closing() {
             match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
-                Ok(Some(News::Media(report))) => self.measured(&report),
+                Ok(Some(News::Media(Report::Closed { leg, stats, quality }))) => {
+                    if let Some(entry) = self.last_word(leg, &stats, &quality) {
+                        self.promise(What::Entry(entry)).await;
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => {
                     tracing::debug!("a leg's last numbers did not come");
@@ -57,13 +66,19 @@ impl CallTask {
         }
     }
 
-    fn last_word(&mut self, leg: LegId, stats: &LegStats, quality: &segue_media::LegQuality) {
+    /// A leg is over: tells and counts what its sound was worth, and gives what is to be kept of it.
+    fn last_word(
+        &mut self,
+        leg: LegId,
+        stats: &LegStats,
+        quality: &segue_media::LegQuality,
+    ) -> Option<Entry> {
         tracing::debug!(?stats, "a media leg is closed");
-        let Some((attempt, party)) = self.legs.closed(leg) else { return };
+        let (attempt, party) = self.legs.closed(leg)?;
         self.taping.leg_over(attempt);
         // A party that was only dialled has no sound to speak of.
         if stats.received == 0 && quality.told.is_none() {
-            return;
+            return None;
         }
         let quality = in_words(quality);
         metrics::leg_quality(party, &quality);
@@ -71,8 +86,8 @@ impl CallTask {
         let entry = Entry::LegMeasured(LegRecord { attempt, party, quality, packets: packets(stats) });
         let now = self.parts.clock.now();
         self.parts.board.see(&self.id, now, &Action::Note(entry.clone()));
-        self.append(now, What::Entry(entry));
         self.show(Milestone::Quality { attempt, party, quality, whole: true });
+        Some(entry)
     }
 
     fn report_to_homer(&self, leg: LegId, quality: &LegQuality, packets: Option<&PacketCounts>) {

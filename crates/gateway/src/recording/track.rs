@@ -303,7 +303,7 @@ mod tests {
         let mut track = track(folder.path());
         for (number, late) in [(0, 0), (1, 15), (2, 1), (3, 19), (4, 0)] {
             let at = START + FRAME * number + Duration::from_millis(late);
-            let timestamp = u32::MAX - 200 + number * 160;
+            let timestamp = (u32::MAX - 200).wrapping_add(number * 160);
             track.frame(at, Some(timestamp), &[number as i16 + 1; 160]).unwrap();
         }
         let sound = read(&track.finish(START + FRAME * 5, None).unwrap());
