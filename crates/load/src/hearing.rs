@@ -142,7 +142,9 @@ impl Hearing {
 
     /// The end: `sent` marks of the stream that was heard had gone out by now. Gives the longest silence.
     pub(crate) fn finish(&mut self, now: Nanos, sent: Option<u32>) -> Nanos {
-        if let (Some(sent), Some(track), Some(_)) = (sent, self.track, self.stream()) {
+        // Whoever hears other frames instead, even quiet ones, has nothing of the stream due.
+        let due = self.stream().filter(|_| self.unmarked < REPLACED_FRAMES);
+        if let (Some(sent), Some(track), Some(_)) = (sent, self.track, due) {
             let missing = sent.saturating_sub(track.highest.saturating_add(1));
             if missing > UNDERWAY && missing <= JUMP_MAX {
                 self.tally.missing += u64::from(missing - UNDERWAY);
@@ -319,6 +321,17 @@ mod tests {
         world.mark(1, 0);
         world.finish(101);
         assert_eq!(world.tally.lost(), u64::from(100 - UNDERWAY));
+    }
+
+    #[test]
+    fn marks_that_quiet_frames_stand_in_for_at_the_end_are_not_lost() {
+        let mut world = World::new();
+        world.mark(1, 0);
+        for _ in 0..100 {
+            world.sound(-62.0);
+        }
+        world.finish(101);
+        assert_eq!(world.tally.lost(), 0);
     }
 
     #[test]

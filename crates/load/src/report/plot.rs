@@ -160,7 +160,9 @@ struct Scale {
 
 impl Scale {
     fn new(highest: f64, from: f64, to: f64) -> Self {
-        let step = round_step(highest.max(1e-6) / TICKS);
+        // Nothing but zeros is drawn against one.
+        let highest = if highest > 0.0 { highest } else { 1.0 };
+        let step = round_step(highest / TICKS);
         Self { top: (highest / step).ceil().max(1.0) * step, step, from, to }
     }
 
