@@ -18,6 +18,8 @@ mod handoff;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod shutdown;
