@@ -16,12 +16,12 @@ use crate::support::{
     sipp::PROGRAM,
 };
 
-/// What callers try, with a bot that answers.
-const CALLERS: [&str; 10] = [
+/// What callers try, with a bot that answers. `glare_uac` is not among them: SIPp 3.6.1 does not take its order of
+/// steps. Glare is played in the endpoint's own tests.
+const CALLERS: [&str; 9] = [
     "basic_uac",
     "late_offer_uac",
     "reinvite_hold_uac",
-    "glare_uac",
     "session_timer_uac",
     "refer_outside_uac",
     "cancel_race_uac",
@@ -30,9 +30,9 @@ const CALLERS: [&str; 10] = [
     "malformed_sdp_uac",
 ];
 
-/// What bots try, with a caller who stays for two seconds.
-const BOTS: [&str; 6] =
-    ["early_media_uas", "fork200_uas", "redirect302_uas", "busy_uas", "error503_uas", "noanswer_uas"];
+/// What bots try, with a caller who stays for two seconds. In place of `fork200_uas`, whose second 200 comes after an
+/// ACK that it does not expect yet, we play `forked` ourselves.
+const BOTS: [&str; 5] = ["early_media_uas", "redirect302_uas", "busy_uas", "error503_uas", "noanswer_uas"];
 
 /// Runs the kit's own tools.
 const PYTHON: &str = "/usr/bin/python3";
@@ -125,8 +125,10 @@ fn what_bots_of_the_kit_try_is_taken_as_the_rfcs_say() {
     let until = Deadline::after(300);
     let bot = free_address();
     let gateway = gateway(until, bot);
-    for name in BOTS {
-        let trying = Play::bot(&folder, name, bot);
+    let ours = root().join("tests/e2e/scenarios");
+    let bots = BOTS.iter().map(|name| (&folder, *name));
+    for (folder_of_bot, name) in bots.chain([(&ours, "forked")]) {
+        let trying = Play::bot(folder_of_bot, name, bot);
         let caller = Play::caller(&folder, "basic_uac", gateway.sip);
         trying.succeeds();
         caller.succeeds();

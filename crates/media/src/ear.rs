@@ -358,13 +358,9 @@ impl Ear {
     pub(crate) fn release(&mut self) {
         let Some(forward) = self.forward.take() else { return };
         self.blend.change();
-        let gap = self.timeline.gap();
-        if gap > 0 && forward.is_flowing() {
-            self.timeline.timestamp = self.timeline.end;
-        } else {
-            self.timeline.marker |= gap >= FRAME as i32;
-            self.passed(gap);
-        }
+        let gap = self.timeline.settle(forward.is_flowing());
+        self.timeline.marker |= gap > 0;
+        self.passed(gap);
     }
 
     /// Whether this tick's time was sent on arrival, or may still be.

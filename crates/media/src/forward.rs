@@ -171,6 +171,20 @@ impl Timeline {
         after(self.timestamp, self.end)
     }
 
+    /// Ends forwarding: between what was sent and the ticks' frames lie whole frames, left out or sent ahead; what
+    /// is missing of one is the difference of two clocks. Nothing is left out if packets were flowing.
+    /// Gives the time left out; below zero: sent ahead.
+    pub(crate) const fn settle(&mut self, flowing: bool) -> i32 {
+        let gap = self.gap();
+        let whole = match gap {
+            ..0 => (gap - STEP / 2) / STEP * STEP,
+            0.. if flowing => 0,
+            0.. => gap - gap % STEP,
+        };
+        self.timestamp = self.end.wrapping_add_signed(whole);
+        whole
+    }
+
     /// Lets the tick's clock follow a source whose packet ended so far beyond the next tick's frame.
     const fn follow(&mut self, lead: i32) {
         if lead < 0 {

@@ -295,6 +295,29 @@ fn clocks_that_drift_apart_never_break_the_timeline() {
 }
 
 #[test]
+fn after_a_source_that_was_early_and_falls_mute_only_whole_frames_are_missing() {
+    for flowed in 3..25_u32 {
+        let (mut world, caller, bot) = pair(mute());
+        world.run(STEP);
+        // Two packets at once to begin with: the ear's clock follows by a few samples a packet.
+        let mut timestamp = 0;
+        for n in 0..flowed {
+            for _ in 0..if n == 0 { 2 } else { 1 } {
+                let far = world.far(bot);
+                let (from, bytes) = (far.address, far.packet(0, timestamp, &[0x33; FRAME]));
+                timestamp += 160;
+                world.send(bot, from, &bytes);
+            }
+            world.step();
+        }
+        world.run(STEP * 10);
+        let steps = steps(&world.far(caller).heard);
+        assert!(steps.iter().all(|(_, time)| time % 160 == 0), "{flowed} packets: {steps:?}");
+        assert!(steps.iter().all(|(sequence, _)| *sequence == 1), "{flowed} packets: {steps:?}");
+    }
+}
+
+#[test]
 fn after_a_stall_of_ours_what_waited_is_not_poured_out() {
     let (mut world, caller, bot) = pair(tone_of(BOT));
     world.run(SECOND);
