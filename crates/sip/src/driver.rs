@@ -379,8 +379,17 @@ impl SipDriver {
     fn sweep(&mut self, now: Duration) {
         let closed = |(leg, owner): (&SipLegId, &mpsc::Sender<LegNews>)| owner.is_closed().then_some(*leg);
         let orphans: Vec<SipLegId> = self.links.owners.iter().filter_map(closed).collect();
+        // An owner may have left its last order behind, a refusal say: it waits here since before the owner went.
+        if !orphans.is_empty() {
+            for _ in 0..self.orders.len() {
+                let Ok(order) = self.orders.try_recv() else { break };
+                self.order(now, order);
+            }
+        }
         for leg in orphans {
-            self.abandon(now, leg);
+            if self.links.owners.contains_key(&leg) {
+                self.abandon(now, leg);
+            }
         }
         for (user, event) in std::mem::take(&mut self.late_events) {
             self.offer_event(user, event);
