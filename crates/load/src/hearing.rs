@@ -9,6 +9,7 @@ use segue_media::{g711::Law, level};
 use crate::{
     clock::{MILLISECOND, Nanos},
     mark::Mark,
+    track::{JUMP_MAX, Place, Track},
 };
 
 /// Unmarked frames that are told as sound; one or two may be a concealed loss.
@@ -17,8 +18,6 @@ const SOUND_FRAMES: u32 = 3;
 const REPLACED_FRAMES: u32 = 10;
 /// Marks at the end that may still be on their way: 200 ms.
 const UNDERWAY: u32 = 10;
-/// A jump of more marks than this is a stream that was elsewhere, not a loss: a minute.
-const JUMP_MAX: u32 = 3_000;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +32,10 @@ pub(crate) struct Tally {
     pub(crate) reordered: u64,
     /// Packets with other sound: announcements, music, noise, concealed losses.
     pub(crate) unmarked: u64,
+    /// Times that an ear listened for a voice of tones.
+    pub(crate) looks: u64,
+    /// Those in which it heard none.
+    pub(crate) looks_in_vain: u64,
     /// Marked packets whose arrival lies before their departure: a step of the system's clock.
     pub(crate) before_sent: u64,
 }
@@ -46,6 +49,8 @@ impl Tally {
         self.reordered += other.reordered;
         self.unmarked += other.unmarked;
         self.before_sent += other.before_sent;
+        self.looks += other.looks;
+        self.looks_in_vain += other.looks_in_vain;
     }
 
     /// Marked packets that never came.
@@ -92,15 +97,6 @@ pub(crate) struct Hearing {
     audible_last: Nanos,
     silence_max: Nanos,
     tally: Tally,
-}
-
-/// One stream of marks.
-#[derive(Clone, Copy, Debug)]
-struct Track {
-    stream: u32,
-    highest: u32,
-    /// Bit n: the mark n before the highest was seen.
-    seen: u64,
 }
 
 impl Hearing {
@@ -175,34 +171,21 @@ impl Hearing {
     /// False for a duplicate.
     fn follow(&mut self, mark: Mark, replaced: bool) -> bool {
         let Some(track) = self.track.as_mut().filter(|track| track.stream == mark.stream) else {
-            self.track = Some(Track { stream: mark.stream, highest: mark.number, seen: 1 });
+            self.track = Some(Track::new(mark.stream, mark.number));
             self.tally.received += 1;
             return true;
         };
-        let ahead = i64::from(mark.number) - i64::from(track.highest);
-        if ahead > 0 {
-            let step = ahead as u64;
-            if !replaced && step <= u64::from(JUMP_MAX) {
-                self.tally.missing += step - 1;
+        match track.follow(mark.number) {
+            // What other sound stood in for did not get lost, and will not come late.
+            Place::Next { .. } if replaced => track.forgive(),
+            Place::Next { missing } => self.tally.missing += u64::from(missing),
+            Place::Late => self.tally.reordered += 1,
+            Place::Again => {
+                self.tally.duplicated += 1;
+                return false;
             }
-            track.seen = if step < 64 { track.seen << step | 1 } else { 1 };
-            if replaced {
-                // What the other sound stood in for did not get lost, and will not come late.
-                track.seen |= u64::MAX << 1;
-            }
-            track.highest = mark.number;
-            self.tally.received += 1;
-            return true;
         }
-        let back = ahead.unsigned_abs();
-        let bit = 1_u64.checked_shl(u32::try_from(back).unwrap_or(64)).unwrap_or(0);
-        if bit == 0 || track.seen & bit != 0 {
-            self.tally.duplicated += 1;
-            return false;
-        }
-        track.seen |= bit;
         self.tally.received += 1;
-        self.tally.reordered += 1;
         true
     }
 

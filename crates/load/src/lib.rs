@@ -16,6 +16,7 @@ mod cast;
 mod clock;
 mod find;
 mod hearing;
+mod listening;
 mod mark;
 mod measure;
 mod options;
@@ -33,6 +34,8 @@ mod sound;
 mod summary;
 mod sys;
 mod timeline;
+mod tones;
+mod track;
 mod verdict;
 mod words;
 

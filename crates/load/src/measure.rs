@@ -98,6 +98,8 @@ pub(crate) struct Interval {
     pub(crate) refused: u64,
     /// Packets that came for nobody: after a hang-up, or from an address that nobody named.
     pub(crate) stray: u64,
+    /// Packets that SRTP did not take: not authentic.
+    pub(crate) rejected: u64,
     /// Packets that our own sockets had no room for: they count as the tester's fault.
     pub(crate) dropped: u64,
     /// How late each slot of the wheel was.
@@ -125,6 +127,7 @@ impl Interval {
         self.sent += other.sent;
         self.refused += other.refused;
         self.stray += other.stray;
+        self.rejected += other.rejected;
         self.dropped += other.dropped;
         self.slots_late += other.slots_late;
         self.slots_left_out += other.slots_left_out;

@@ -7,10 +7,15 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use segue_media::Codec;
+use segue_media::{Codec, security::Suite};
 
 use crate::{
-    plane::PortUse, relay::Design, rest::RestArgs, schedule::Profile, verdict::Thresholds, words::LoadError,
+    plane::{Ears, PortUse},
+    relay::Design,
+    rest::RestArgs,
+    schedule::Profile,
+    verdict::Thresholds,
+    words::{LoadError, Role},
 };
 
 /// What to load, and with what.
@@ -41,7 +46,7 @@ pub(crate) enum LoadCommand {
 /// A run with calls.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The target's SIP address.
+    /// The target's SIP address; with `tcp:` before it, SIP goes there by TCP.
     #[arg(long, short, default_value = "127.0.0.1:5060")]
     pub(crate) target: String,
     /// Whom callers ask for at the target.
@@ -51,9 +56,9 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) tcp: bool,
     /// Where callers, bots and agents are: the target must reach the bot at sip:bot@ADDRESS and agents at
-    /// sip:agentN@ADDRESS.
-    #[arg(long, default_value = "127.0.0.1:5070")]
-    pub(crate) listen: SocketAddr,
+    /// sip:agentN@ADDRESS. Without it 127.0.0.1:5070, or [::1]:5070 for a target of IPv6.
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
     /// Callers' digest credentials, if the target asks for them: USER:PASSWORD.
     #[arg(long)]
     pub(crate) auth: Option<String>,
@@ -66,6 +71,9 @@ pub(crate) struct RunArgs {
     /// Sound.
     #[command(flatten)]
     pub(crate) media: MediaArgs,
+    /// SRTP.
+    #[command(flatten)]
+    pub(crate) secrecy: SrtpArgs,
     /// Handoffs.
     #[command(flatten)]
     pub(crate) handoff: HandoffArgs,
@@ -156,11 +164,18 @@ pub(crate) struct ShapeArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MediaArgs {
     /// The callers' codec.
-    #[arg(long, value_enum, default_value = "pcmu")]
-    pub(crate) codec: CodecName,
-    /// The codec of bots and agents, if it is another one; marks then do not survive.
+    #[arg(long, alias = "codec", value_enum, default_value = "pcmu")]
+    pub(crate) caller_codec: CodecName,
+    /// The bots' codec; without it, the callers'.
     #[arg(long, value_enum)]
-    pub(crate) answer_codec: Option<CodecName>,
+    pub(crate) bot_codec: Option<CodecName>,
+    /// The agents' codec; without it, the callers'.
+    #[arg(long, value_enum)]
+    pub(crate) agent_codec: Option<CodecName>,
+    /// Where marks do not survive: seconds between two looks of each ear for the tones of the other; 0 listens always.
+    /// Without it, 4 seconds, and always for handoffs.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    pub(crate) listen_every: Option<u64>,
     /// How ports are used: `own` for targets that have all legs on one port.
     #[arg(long, value_enum, default_value = "shared")]
     pub(crate) ports: PortUse,
@@ -185,6 +200,10 @@ pub(crate) enum CodecName {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722 at 64 kbit/s.
+    G722,
+    /// Opus, wideband.
+    Opus,
 }
 
 impl CodecName {
@@ -194,6 +213,85 @@ impl CodecName {
         match self {
             Self::Pcmu => Codec::Pcmu,
             Self::Pcma => Codec::Pcma,
+            Self::G722 => Codec::G722,
+            Self::Opus => Codec::Opus,
+        }
+    }
+}
+
+impl MediaArgs {
+    /// What each role speaks.
+    pub(crate) fn codecs(&self) -> [Codec; 3] {
+        let or_callers = |own: Option<CodecName>| own.unwrap_or(self.caller_codec).codec();
+        [self.caller_codec.codec(), or_callers(self.bot_codec), or_callers(self.agent_codec)]
+    }
+
+    /// Marks where all speak the same G.711, otherwise tones.
+    pub(crate) fn ears(&self, scenario: Scenario) -> Ears {
+        let [caller, bot, agent] = self.codecs();
+        let takes_part = scenario == Scenario::Handoff;
+        if caller.law().is_some() && caller == bot && (agent == caller || !takes_part) {
+            return Ears::Marks;
+        }
+        Ears::Tones { every: self.listen_every.unwrap_or(if takes_part { 0 } else { 4 }) }
+    }
+}
+
+/// Who speaks SRTP, and how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SrtpArgs {
+    /// How keys are agreed on. With `sdes`, every call that does not get them fails.
+    #[arg(long, value_enum, default_value = "none")]
+    pub(crate) srtp: SrtpKeys,
+    /// The cipher.
+    #[arg(long, value_enum, default_value = "aes-cm-128-hmac-sha1-80")]
+    pub(crate) srtp_suite: SuiteName,
+    /// Who demands it.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["caller", "bot", "agent"])]
+    pub(crate) srtp_by: Vec<Role>,
+}
+
+impl SrtpArgs {
+    /// The cipher that each role demands, if it demands one.
+    pub(crate) fn suites(&self) -> [Option<Suite>; 3] {
+        let demands = |role| self.srtp == SrtpKeys::Sdes && self.srtp_by.contains(&role);
+        Role::ALL.map(|role| demands(role).then(|| self.srtp_suite.suite()))
+    }
+}
+
+/// How keys are agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SrtpKeys {
+    /// Not at all: plain RTP.
+    None,
+    /// By a=crypto lines (RFC 4568).
+    Sdes,
+}
+
+/// A cipher by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SuiteName {
+    /// AES in counter mode, a tag of 80 bits.
+    #[value(name = "aes-cm-128-hmac-sha1-80")]
+    AesCm80,
+    /// The same with a tag of 32 bits.
+    #[value(name = "aes-cm-128-hmac-sha1-32")]
+    AesCm32,
+    /// AES-GCM with 128 bit.
+    #[value(name = "aead-aes-128-gcm")]
+    Gcm128,
+    /// AES-GCM with 256 bit.
+    #[value(name = "aead-aes-256-gcm")]
+    Gcm256,
+}
+
+impl SuiteName {
+    const fn suite(self) -> Suite {
+        match self {
+            Self::AesCm80 => Suite::AesCm128Sha1Tag80,
+            Self::AesCm32 => Suite::AesCm128Sha1Tag32,
+            Self::Gcm128 => Suite::AeadAes128Gcm,
+            Self::Gcm256 => Suite::AeadAes256Gcm,
         }
     }
 }
@@ -308,6 +406,11 @@ pub(crate) fn target(name: &str, owned: bool) -> Result<SocketAddr, LoadError> {
     if is_here(address.ip()) || owned { Ok(address) } else { Err(LoadError::Foreign(address.ip())) }
 }
 
+/// How the target is spoken to, from its name: whether by TCP, and the rest of the name.
+pub(crate) fn by_tcp(name: &str) -> (bool, &str) {
+    name.strip_prefix("tcp:").map_or((false, name), |rest| (true, rest))
+}
+
 fn is_here(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
@@ -332,6 +435,31 @@ mod tests {
         for wrong in ["", "127.0.0.1", "127.0.0.1:0", "a b:5060"] {
             assert!(target(wrong, true).unwrap_err().to_string().contains("127.0.0.1:5060"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_target_by_tcp_says_so_before_its_address() {
+        assert_eq!(by_tcp("tcp:[::1]:5060"), (true, "[::1]:5060"));
+        assert_eq!(by_tcp("localhost:5060"), (false, "localhost:5060"));
+    }
+
+    #[test]
+    fn marks_are_for_those_who_all_speak_one_law() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            media: MediaArgs,
+        }
+        let ears = |words: &str, scenario| {
+            let line = <Line as clap::Parser>::parse_from(words.split(' '));
+            line.media.ears(scenario)
+        };
+        let tones = |every| Ears::Tones { every };
+        assert_eq!(ears("x --caller-codec pcma", Scenario::Handoff), Ears::Marks);
+        assert_eq!(ears("x --agent-codec opus", Scenario::Bridge), Ears::Marks);
+        assert_eq!(ears("x --agent-codec opus", Scenario::Handoff), tones(0));
+        assert_eq!(ears("x --bot-codec pcma", Scenario::Bridge), tones(4));
+        assert_eq!(ears("x --codec g722 --listen-every 9", Scenario::Bridge), tones(9));
     }
 
     #[test]

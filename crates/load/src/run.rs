@@ -1,8 +1,14 @@
 //! One run: opens everything, lets calls begin at their moments, looks every second, and ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use segue_sip::{Credentials, IpNet, Secret, Sip, SipConfig, SipEvent, SipLimits, SipTimers, Trunk};
+use segue_sip::{
+    Credentials, DialogPolicy, IpNet, Secret, Sip, SipConfig, SipEvent, SipLimits, SipTimers, Trunk,
+};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -10,8 +16,8 @@ use crate::{
     cast::{self, Play, RelayAt, World},
     clock::{Nanos, nanos, now, sleep_until},
     measure::Interval,
-    options::{MediaArgs, RunArgs, Scenario, ShapeArgs, seconds, target},
-    plane::{Plane, PlaneConfig, PortUse},
+    options::{self, MediaArgs, RunArgs, Scenario, ShapeArgs, seconds, target},
+    plane::{Ears, Plane, PlaneConfig, PortUse},
     process::{self, Look},
     rest::{self, RestPlan, RestScores},
     schedule::{Plan, Schedule},
@@ -27,6 +33,8 @@ const ENDING: Duration = Duration::from_secs(3);
 /// Time between opening everything and the first call.
 const BREATH: Duration = Duration::from_millis(200);
 const ROW: Duration = Duration::from_secs(1);
+/// Where we are called unless told otherwise.
+const LISTEN: u16 = 5_070;
 
 /// Everything that a run needs, checked.
 #[derive(Clone, Debug)]
@@ -34,9 +42,9 @@ pub(crate) struct Order {
     pub(crate) scenario: Scenario,
     pub(crate) plan: Plan,
     play: Play,
-    listen: std::net::SocketAddr,
+    listen: SocketAddr,
     tcp: bool,
-    target: std::net::SocketAddr,
+    target: SocketAddr,
     media: PlaneConfig,
     pub(crate) pid: Option<u32>,
     rest: Option<RestPlan>,
@@ -96,14 +104,25 @@ impl Order {
     /// # Errors
     /// What makes no sense, and what would.
     pub(crate) fn new(args: &RunArgs, scenario: Scenario) -> Result<Self, LoadError> {
-        let target = target(&args.target, args.i_own_this_target)?;
+        let (by_tcp, name) = options::by_tcp(&args.target);
+        let target = target(name, args.i_own_this_target)?;
+        let listen = args.listen.unwrap_or_else(|| match target {
+            SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, LISTEN).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, LISTEN).into(),
+        });
+        if listen.is_ipv4() != target.is_ipv4() {
+            let told = format!("--listen {listen} and --target {target} are of different families");
+            return Err(LoadError::Option(told));
+        }
+        let tcp = args.tcp || by_tcp;
         let plan = plan(&args.shape, scenario, args)?;
-        let play = play(args, scenario, target, plan.hold)?;
-        let legs = legs_max(&plan, scenario);
-        let media = media(&args.media, args.listen.ip(), legs);
+        let play = play(args, scenario, (target, tcp), plan.hold)?;
+        let legs_max = legs_max(&plan, scenario);
+        let ears = args.media.ears(scenario);
+        let media = PlaneConfig { legs_max, ears, ..media(&args.media, listen.ip()) };
         let pid = args.report.pid;
         let rest = args.rest.plan(plan.time, args.i_own_this_target)?;
-        Ok(Self { scenario, plan, play, listen: args.listen, tcp: args.tcp, target, media, pid, rest })
+        Ok(Self { scenario, plan, play, listen, tcp, target, media, pid, rest })
     }
 
     /// The same run with another number of calls, which stay up until `time` after the last has come.
@@ -156,7 +175,7 @@ fn legs_max(plan: &Plan, scenario: Scenario) -> usize {
 fn play(
     args: &RunArgs,
     scenario: Scenario,
-    target: std::net::SocketAddr,
+    (target, tcp): (SocketAddr, bool),
     hold: Duration,
 ) -> Result<Play, LoadError> {
     let credentials = match &args.auth {
@@ -168,16 +187,15 @@ fn play(
             Some(Credentials { user: user.to_owned(), secret: Secret::Password(password.to_owned()) })
         }
     };
-    let transport = if args.tcp { ";transport=tcp" } else { "" };
-    let codec = args.media.codec.codec();
+    let transport = if tcp { ";transport=tcp" } else { "" };
     let handoff = &args.handoff;
     Ok(Play {
         scenario,
         uri: format!("sip:{}@{target}{transport}", args.to),
         credentials,
         hold,
-        codec,
-        answer_codec: args.media.answer_codec.map_or(codec, super::options::CodecName::codec),
+        codecs: args.media.codecs(),
+        suites: args.secrecy.suites(),
         ask_after: seconds("--ask-after", handoff.ask_after)?,
         ask_by: handoff.ask_by,
         relay: (scenario == Scenario::Pairs).then(|| RelayAt {
@@ -192,12 +210,13 @@ fn play(
     })
 }
 
-fn media(args: &MediaArgs, address: std::net::IpAddr, legs_max: usize) -> PlaneConfig {
+fn media(args: &MediaArgs, address: IpAddr) -> PlaneConfig {
     let port = args.media_port.unwrap_or(match args.ports {
         PortUse::Shared => 61_000,
         PortUse::Own => 40_000,
     });
-    PlaneConfig { address, port, ports: args.ports, threads: args.media_threads.into(), legs_max }
+    let (ports, threads) = (args.ports, args.media_threads.into());
+    PlaneConfig { address, port, ports, threads, legs_max: 0, ears: Ears::Marks }
 }
 
 /// Makes a run on a runtime of its own, on this thread.
@@ -413,6 +432,8 @@ fn sip_config(order: &Order) -> SipConfig {
             ..SipLimits::default()
         },
         timers: SipTimers { alive_every: Duration::ZERO, ..SipTimers::default() },
+        // It is not keys that a load has to hide.
+        dialogs: DialogPolicy { keys_in_clear: true, ..DialogPolicy::default() },
         ..SipConfig::default()
     }
 }

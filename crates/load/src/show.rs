@@ -69,6 +69,15 @@ pub(crate) fn summary(summary: &Summary) {
         media.reordered,
         media.stray
     ));
+    if media.looks > 0 {
+        say(&format!(
+            "            {} looks for the voice of the other side, {:.3} % in vain; delays are to 2.5 ms",
+            media.looks, media.looks_in_vain_percent
+        ));
+    }
+    if media.rejected > 0 {
+        say(&format!("            {} packets were not authentic", media.rejected));
+    }
     say(
         "                                  count        p50        p90        p99      p99.9        max   (ms)",
     );

@@ -39,7 +39,8 @@ impl Voice {
     }
 }
 
-fn sample(at: f64) -> i16 {
+/// The voice at one time, in seconds; its level is arbitrary.
+pub(crate) fn sample(at: f64) -> i16 {
     let turn = std::f64::consts::TAU * at;
     let swell = 0.6 + 0.4 * (4.0 * turn).sin();
     let voice: f64 = (1..=12)

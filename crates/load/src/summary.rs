@@ -79,6 +79,12 @@ pub(crate) struct Media {
     pub(crate) unmarked: u64,
     /// Packets for nobody.
     pub(crate) stray: u64,
+    /// Packets that SRTP did not take: not authentic.
+    pub(crate) rejected: u64,
+    /// Times that an ear listened for the tones of the other side; none where marks survive.
+    pub(crate) looks: u64,
+    /// Those in which it heard none, in percent.
+    pub(crate) looks_in_vain_percent: f64,
     /// From sending to arrival of marked packets: what the target adds, on this machine.
     pub(crate) delay: Percentiles,
     /// The same under full load alone.
@@ -299,6 +305,9 @@ fn media(outcome: &Outcome) -> Media {
         reordered: all.reordered,
         unmarked: all.unmarked,
         stray: outcome.media.stray,
+        rejected: outcome.media.rejected,
+        looks: all.looks,
+        looks_in_vain_percent: 100.0 * all.looks_in_vain as f64 / all.looks.max(1) as f64,
         delay: Percentiles::of(&outcome.media.delay),
         delay_steady: Percentiles::of(&outcome.steady.media.delay),
         loss_steady_percent: 100.0 * outcome.steady.media.all_heard().loss(),
@@ -386,6 +395,12 @@ fn judge(
     let heard = (media.received + media.lost > 0).then_some(media.loss_percent);
     let asked = [
         ("lost packets", "%", thresholds.max_loss, heard),
+        (
+            "looks in which no voice was heard",
+            "%",
+            thresholds.max_unheard,
+            (media.looks > 0).then_some(media.looks_in_vain_percent),
+        ),
         ("added delay, median", "ms", thresholds.max_delay_p50, some(&media.delay, media.delay.p50_ms)),
         (
             "added delay, 99th percentile",

@@ -274,7 +274,7 @@ impl Outbox {
         self.filled == BATCH
     }
 
-    /// Puts one datagram in; `write` fills the bytes and says how many. A full outbox drops it.
+    /// Puts one datagram in; `write` fills the bytes and says how many, 0 for none. A full outbox drops it.
     pub(crate) fn push(&mut self, to: &Name, write: impl FnOnce(&mut [u8; BYTES_MAX]) -> usize) {
         let at = self.filled;
         let (Some(bytes), Some(name), Some(header)) =
@@ -283,6 +283,9 @@ impl Outbox {
             return;
         };
         let length = write(bytes).min(BYTES_MAX);
+        if length == 0 {
+            return;
+        }
         *name = *to;
         header.msg_hdr.msg_namelen = to.length;
         // SAFETY: `msg_iov` points to this header's own piece in `room`, which lives.

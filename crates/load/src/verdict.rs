@@ -9,6 +9,9 @@ pub(crate) struct Thresholds {
     /// Lost packets at most, in percent of what was sent to each ear.
     #[arg(long, value_name = "PERCENT")]
     pub(crate) max_loss: Option<f64>,
+    /// Looks at most in which an ear did not hear the tones of the other side, in percent; where marks do not survive.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) max_unheard: Option<f64>,
     /// The 99th percentile of the delay that the target adds, in milliseconds.
     #[arg(long, value_name = "MS")]
     pub max_delay_p99: Option<f64>,

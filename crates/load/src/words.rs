@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Whom a leg plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Role {
     /// Calls the target.
     Caller = 0,

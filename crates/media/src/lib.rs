@@ -42,7 +42,7 @@ mod voice;
 mod watchdog;
 pub mod wav;
 
-pub use codec::OpusEffort;
+pub use codec::{OpusEffort, PayloadDecoder, PayloadEncoder};
 pub use command::{
     Channel, Command, EarFrame, EarMeasure, InBandKeys, LegId, LegStats, PlayId, Report, Sound, Source,
     TapFrame, TapPayload, Transmit,

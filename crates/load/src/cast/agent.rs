@@ -1,9 +1,9 @@
 //! An agent: rings, answers, hears the whisper, accepts with key 1, talks until hung up.
 
-use segue_sip::{Answer, IncomingCall, Leg, LegEvent};
+use segue_sip::{IncomingCall, Leg, LegEvent};
 use tokio::sync::mpsc;
 
-use super::{World, description, lock, way};
+use super::{World, lock, way};
 use crate::{
     clock::{Nanos, nanos, now, sleep_until},
     hearing::Heard,
@@ -19,16 +19,15 @@ pub(super) async fn take(world: &World, mut call: IncomingCall, at: Nanos) {
         () = call.withdrawn() => return,
         () = sleep_until(at + nanos(world.play.ring)) => {}
     }
-    let Some(media) = world.plane.open(Role::Agent) else {
+    let Some(media) = world.open(Role::Agent) else {
         world.scores().surprise("no leg was free for an agent");
         return;
     };
-    let local = description(media.address, world.play.answer_codec);
-    let answered = call.answer(Answer { local, handoff_allowed: false }).await;
-    let leg = match answered {
+    let leg = match super::pick_up(world, (Role::Agent, media.address), call).await {
         Ok(leg) => leg,
         Err(error) => {
             world.scores().surprise(format!("agent: {error}"));
+            world.forget(media.stream);
             return;
         }
     };
@@ -76,7 +75,7 @@ struct Shift<'a> {
 
 impl Shift<'_> {
     async fn go(mut self, mut leg: Leg) {
-        let Some(way) = leg.remote().and_then(way) else { return };
+        let Some(way) = leg.remote().and_then(|remote| way(remote, leg.local())) else { return };
         let mut news = self.media.start(way);
         let mut accept_at: Option<Nanos> = None;
         loop {
@@ -109,8 +108,8 @@ impl Shift<'_> {
     fn signalled(&self, event: LegEvent) -> bool {
         match event {
             LegEvent::Ended(_) => return true,
-            LegEvent::MediaChanged { remote, .. } => {
-                if let Some(way) = way(&remote) {
+            LegEvent::MediaChanged { remote, local } => {
+                if let Some(way) = way(&remote, &local) {
                     self.media.turn(way);
                 }
             }

@@ -1,8 +1,8 @@
 //! A bot: answers at once and talks until it is hung up.
 
-use segue_sip::{Answer, IncomingCall, Leg, LegEvent, Referral};
+use segue_sip::{IncomingCall, Leg, LegEvent, Referral};
 
-use super::{World, description, way};
+use super::{World, way};
 use crate::{hearing::Heard, options::Scenario, plane::LegNews, words::Role};
 
 /// Asks the target to hand the call to a human.
@@ -13,21 +13,22 @@ async fn refer(leg: &Leg) {
 
 /// Takes one call.
 pub(super) async fn take(world: &World, call: IncomingCall) {
-    let Some(mut media) = world.plane.open(Role::Bot) else {
+    let Some(mut media) = world.open(Role::Bot) else {
         world.scores().surprise("no leg was free for a bot");
         return;
     };
-    let local = description(media.address, world.play.answer_codec);
-    let mut leg = match call.answer(Answer { local, handoff_allowed: false }).await {
+    let mut leg = match super::pick_up(world, (Role::Bot, media.address), call).await {
         Ok(leg) => leg,
         Err(error) => {
             world.scores().surprise(format!("bot: {error}"));
+            world.forget(media.stream);
             return;
         }
     };
     world.scores().bot_calls += 1;
     let silent = world.play.scenario == Scenario::Setup;
-    let mut news = leg.remote().filter(|_| !silent).and_then(way).map(|way| media.start(way));
+    let agreed = leg.remote().filter(|_| !silent).and_then(|remote| way(remote, leg.local()));
+    let mut news = agreed.map(|way| media.start(way));
     loop {
         let asked = world.asked.notified();
         if world.is_to_refer(media.stream) {
@@ -37,8 +38,8 @@ pub(super) async fn take(world: &World, call: IncomingCall) {
             () = asked => {}
             event = leg.next() => match event {
                 LegEvent::Ended(_) => break,
-                LegEvent::MediaChanged { remote, .. } => {
-                    if let Some(way) = way(&remote) {
+                LegEvent::MediaChanged { remote, local } => {
+                    if let Some(way) = way(&remote, &local) {
                         media.turn(way);
                     }
                 }

@@ -31,7 +31,7 @@ pub(crate) async fn call(world: Arc<World>, number: u64, due: Nanos) {
         conclude(&world, outcome);
         return;
     }
-    let Some(media) = world.plane.open(Role::Caller) else {
+    let Some(media) = world.open(Role::Caller) else {
         world.scores().not_begun += 1;
         return;
     };
@@ -86,7 +86,7 @@ impl Conversation<'_> {
             to: Target::Uri(play.uri.clone()),
             from: Caller { user: format!("caller{number}"), display: None },
             headers: Vec::new(),
-            offer: description(self.media.address, play.codec),
+            offer: description(play, Role::Caller, self.media.address)?,
             ring_max: RING_MAX,
             handoff_allowed: false,
             credentials: play.credentials.clone(),
@@ -128,7 +128,8 @@ impl Conversation<'_> {
     }
 
     fn open(&mut self, leg: &Leg) -> Result<(), String> {
-        let way = leg.remote().and_then(way).ok_or("no codec was agreed")?;
+        let agreed = leg.remote().and_then(|remote| way(remote, leg.local()));
+        let way = agreed.ok_or("no codec was agreed")?;
         self.news = Some(self.media.start(way));
         Ok(())
     }
@@ -159,10 +160,11 @@ impl Conversation<'_> {
 
     /// What the bridge came to, seen from both ears.
     fn judge_bridge(&self, asked: Nanos) {
-        let Some((agent, heard)) = self.world.ear(self.media.stream).and_then(|ear| ear.hears) else {
+        let Some((_, heard)) = self.world.ear(self.media.stream).and_then(|ear| ear.hears) else {
             return;
         };
-        let other = self.world.ear(agent).unwrap_or_default();
+        let agent = self.world.counterpart(self.media.stream);
+        let other = agent.and_then(|agent| self.world.ear(agent)).unwrap_or_default();
         let mut scores = self.world.scores();
         scores.handoffs.bridged += 1;
         scores.handoffs.rung.record(other.rung.saturating_sub(asked));
@@ -200,8 +202,8 @@ impl Conversation<'_> {
             LegEvent::Ended(Ended::Local) => Err("the signalling ended".to_owned()),
             LegEvent::Ended(Ended::Timeout) => Err("the target did not send ACK".to_owned()),
             LegEvent::Ended(Ended::Error(error)) => Err(error),
-            LegEvent::MediaChanged { remote, .. } => {
-                if let Some(way) = way(&remote) {
+            LegEvent::MediaChanged { remote, local } => {
+                if let Some(way) = way(&remote, &local) {
                     self.media.turn(way);
                 }
                 Ok(())

@@ -18,8 +18,11 @@ use std::{
     time::Duration,
 };
 
-use segue_media::{Codec, Direction, MediaDescription, OpusWishes};
-use segue_sip::{Credentials, IncomingCall, Sip};
+use segue_media::{
+    Codec, Direction, MediaDescription, OpusWishes,
+    security::{SrtpKey, Suite},
+};
+use segue_sip::{Answer, Credentials, IncomingCall, Leg, Sip};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +30,7 @@ pub(crate) use self::caller::call;
 use crate::{
     clock::Nanos,
     options::{AskBy, Scenario},
-    plane::{Plane, Way, role_of},
+    plane::{MediaLeg, Plane, Way, role_of},
     relay::Design,
     scores::Scores,
     words::Role,
@@ -58,8 +61,10 @@ pub(crate) struct Play {
     pub(crate) uri: String,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) hold: Duration,
-    pub(crate) codec: Codec,
-    pub(crate) answer_codec: Codec,
+    /// What each role speaks.
+    pub(crate) codecs: [Codec; 3],
+    /// The cipher that each role demands, if it demands one.
+    pub(crate) suites: [Option<Suite>; 3],
     pub(crate) ask_after: Duration,
     pub(crate) ask_by: AskBy,
     pub(crate) relay: Option<RelayAt>,
@@ -77,10 +82,12 @@ pub(crate) struct RelayAt {
     pub(crate) calls: u32,
 }
 
-/// What is known of an ear, by the number of its own voice.
+/// What is known of an ear, by the number of its stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ear {
-    /// Whom it hears, and since when.
+    /// What others know it by: the same number, or the voice of its tones, which others may have too.
+    pub(crate) voice: u32,
+    /// Which voice it hears, and since when.
     pub(crate) hears: Option<(u32, Nanos)>,
     /// An agent's: when it rang.
     pub(crate) rung: Nanos,
@@ -118,6 +125,13 @@ impl World {
         self.up.load(Ordering::Relaxed)
     }
 
+    /// A leg for somebody, known until it is [forgotten](Self::forget).
+    fn open(&self, role: Role) -> Option<MediaLeg> {
+        let leg = self.plane.open(role)?;
+        self.with_ear(leg.stream, |ear| ear.voice = leg.voice);
+        Some(leg)
+    }
+
     /// An ear hears somebody from now on.
     fn hears(&self, stream: u32, other: u32, since: Nanos) {
         lock(&self.ears).entry(stream).or_default().hears = Some((other, since));
@@ -143,18 +157,37 @@ impl World {
 
     /// Whether this bot shall ask for a human now; true once.
     fn is_to_refer(&self, bot: u32) -> bool {
-        let caller = self.ear(bot).and_then(|ear| ear.hears);
-        caller.is_some_and(|(caller, _)| lock(&self.asking).remove(&caller))
+        let caller = counterpart(&lock(&self.ears), bot);
+        caller.is_some_and(|caller| lock(&self.asking).remove(&caller))
+    }
+
+    /// The stream that this ear hears.
+    fn counterpart(&self, stream: u32) -> Option<u32> {
+        counterpart(&lock(&self.ears), stream)
     }
 
     /// Whether the party that this ear hears hears somebody else.
     fn is_crossed(&self, stream: u32) -> bool {
         let ears = lock(&self.ears);
-        let heard = |stream: u32| ears.get(&stream).and_then(|ear| ear.hears).map(|(other, _)| other);
-        let Some(other) = heard(stream) else { return false };
-        let is_caller = role_of(other) == Some(Role::Caller);
-        is_caller || heard(other).is_some_and(|back| back != stream)
+        let Some(ear) = ears.get(&stream) else { return false };
+        let Some((voice, _)) = ear.hears else { return false };
+        let other = counterpart(&ears, stream).and_then(|other| ears.get(&other));
+        let heard_back = other.and_then(|other| other.hears).map(|(back, _)| back);
+        role_of(voice) == Some(Role::Caller) || heard_back.is_some_and(|back| back != ear.voice)
     }
+}
+
+/// The stream whose voice an ear hears; of several with that voice the one that hears this one, or else nobody yet.
+fn counterpart(ears: &BTreeMap<u32, Ear>, stream: u32) -> Option<u32> {
+    let ear = ears.get(&stream)?;
+    let (voice, _) = ear.hears?;
+    let known = ears.iter().filter(|(_, other)| other.voice == voice);
+    let likely = known.min_by_key(|(_, other)| match other.hears {
+        Some((back, _)) if back == ear.voice => 0,
+        None => 1,
+        Some(_) => 2,
+    });
+    likely.map(|(stream, _)| *stream)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -186,22 +219,67 @@ pub(crate) async fn answer(world: std::sync::Arc<World>, call: IncomingCall, at:
     }
 }
 
+/// Answers a call in a role.
+async fn pick_up(
+    world: &World,
+    (role, address): (Role, SocketAddr),
+    call: IncomingCall,
+) -> Result<Leg, String> {
+    let local = description(&world.play, role, address)?;
+    call.answer(Answer { local, handoff_allowed: false }).await.map_err(|error| error.to_string())
+}
+
 /// Our side of a session.
-fn description(address: SocketAddr, codec: Codec) -> MediaDescription {
-    MediaDescription {
+fn description(play: &Play, role: Role, address: SocketAddr) -> Result<MediaDescription, String> {
+    let codec = play.codecs.get(role as usize).copied().unwrap_or(Codec::Pcmu);
+    let suite = play.suites.get(role as usize).copied().flatten();
+    let security = suite.map(key).transpose().map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(MediaDescription {
         rtp: address,
         rtcp: address,
         codecs: vec![(codec, codec.payload_type())],
         telephone_event: Some(101),
         ptime_ms: 20,
         direction: Direction::SendRecv,
-        security: Vec::new(),
+        security: security.into_iter().collect(),
         opus: OpusWishes::default(),
-    }
+    })
+}
+
+/// A new key for what we send (RFC 4568).
+fn key(suite: Suite) -> Result<SrtpKey, getrandom::Error> {
+    let mut master = vec![0; suite.key_length() + suite.salt_length()];
+    getrandom::fill(&mut master)?;
+    Ok(SrtpKey { tag: 1, suite, master, lifetime: None, mki: None, optional: false })
 }
 
 /// How to speak to a far side; `None` if nothing was agreed.
-fn way(remote: &MediaDescription) -> Option<Way> {
+fn way(remote: &MediaDescription, local: &MediaDescription) -> Option<Way> {
     let (codec, payload_type) = *remote.codecs.first()?;
-    Some(Way { remote: remote.rtp, law: codec.law()?, payload_type, keys: remote.telephone_event })
+    let srtp = remote.security.first().cloned().zip(local.security.first().cloned()).map(Box::new);
+    Some(Way { remote: remote.rtp, codec, payload_type, keys: remote.telephone_event, srtp })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_with_one_voice_the_one_that_hears_back_is_meant() {
+        let ear =
+            |voice, hears: Option<u32>| Ear { voice, hears: hears.map(|voice| (voice, 0)), ..Ear::default() };
+        let (caller, bot) = (4, 5);
+        let mut ears = BTreeMap::from([
+            (100, ear(caller, Some(bot))),
+            (201, ear(bot, Some(8))),
+            (205, ear(bot, Some(caller))),
+            (209, ear(bot, None)),
+        ]);
+        assert_eq!(counterpart(&ears, 100), Some(205));
+        ears.remove(&205);
+        assert_eq!(counterpart(&ears, 100), Some(209));
+        ears.remove(&209);
+        assert_eq!(counterpart(&ears, 100), Some(201));
+        assert_eq!(counterpart(&ears, 7), None);
+    }
 }

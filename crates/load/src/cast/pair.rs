@@ -12,12 +12,10 @@ use crate::{
 /// One pair, due at a moment.
 pub(super) async fn talk(world: &World, number: u64, due: Nanos) -> Result<(), String> {
     let play = &world.play;
-    let (Some(relay), Some(law)) = (play.relay, play.codec.law()) else {
-        return Err("pairs need a relay and G.711".to_owned());
-    };
+    let [codec, ..] = play.codecs;
+    let Some(relay) = play.relay else { return Err("pairs need a relay".to_owned()) };
     // No wait lies between the two, so that their numbers follow each other: the relay pairs them by that.
-    let (Some(mut first), Some(mut second)) = (world.plane.open(Role::Caller), world.plane.open(Role::Bot))
-    else {
+    let (Some(mut first), Some(mut second)) = (world.open(Role::Caller), world.open(Role::Bot)) else {
         world.scores().not_begun += 1;
         return Err("no leg was free".to_owned());
     };
@@ -26,7 +24,7 @@ pub(super) async fn talk(world: &World, number: u64, due: Nanos) -> Result<(), S
     let way = |side| {
         let port = relay::port(relay.address.port(), relay.design, place, side)?;
         let remote = std::net::SocketAddr::new(relay.address.ip(), port);
-        Some(Way { remote, law, payload_type: play.codec.payload_type(), keys: None })
+        Some(Way { remote, codec, payload_type: codec.payload_type(), keys: None, srtp: None })
     };
     let (Some(there), Some(back)) = (way(0), way(1)) else {
         return Err("the relay's ports end at 65535".to_owned());
@@ -43,7 +41,7 @@ pub(super) async fn talk(world: &World, number: u64, due: Nanos) -> Result<(), S
         }
         let both = [&first, &second]
             .map(|leg| world.ear(leg.stream).and_then(|ear| ear.hears).map(|(other, _)| other));
-        both == [Some(second.stream), Some(first.stream)]
+        both == [Some(second.voice), Some(first.voice)]
     };
     let crossed = world.is_crossed(first.stream);
     world.scores().crossed += u64::from(crossed);

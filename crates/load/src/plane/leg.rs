@@ -3,13 +3,15 @@
 use segue_media::{g711::Law, rtp::Header};
 use tokio::sync::mpsc;
 
-use super::{LegNews, Sent, Way};
+use super::{Ears, LegNews, Sent, Speech, Way, seal::Seal, thread::Opening};
 use crate::{
     clock::{self, Nanos},
-    hearing::Hearing,
+    hearing::{Hearing, Tally, Told},
+    listening::Listening,
     mark::Mark,
     sound::{FRAME, Voice},
     sys::{BYTES_MAX, Name},
+    tones::Finder,
     words::Role,
 };
 
@@ -25,8 +27,10 @@ pub(super) struct Leg {
     pub(super) role: Role,
     pub(super) way: Way,
     pub(super) name: Name,
-    pub(super) hearing: Hearing,
-    pub(super) news: mpsc::Sender<LegNews>,
+    pub(super) ear: Ear,
+    pub(super) seal: Seal,
+    news: mpsc::Sender<LegNews>,
+    speech: Speech,
     header: Header,
     number: u32,
     key: Option<Key>,
@@ -59,13 +63,56 @@ impl Voices {
     }
 }
 
+/// What an ear goes by.
+pub(super) enum Ear {
+    /// Marks in every packet.
+    Marks(Hearing),
+    /// Numbers of packets, and voices in a sample of them.
+    Tones(Box<Listening>),
+}
+
+impl Ear {
+    fn new(ears: Ears, leg: u32, (way, speech): (&Way, &Speech), now: Nanos) -> Self {
+        let every = match (ears, speech) {
+            (Ears::Marks, Speech::Marked(law)) => return Self::Marks(Hearing::new(*law, now)),
+            (Ears::Marks, Speech::Loop(_)) => 0,
+            (Ears::Tones { every }, _) => every,
+        };
+        // The two legs of a call mostly have numbers that follow each other.
+        Self::Tones(Box::new(Listening::new(way.codec, (every, leg / 2), now)))
+    }
+
+    fn hear(&mut self, at: Nanos, (header, payload): (Header, &[u8]), way: &Way, finder: &Finder) -> Told {
+        let is_sound = header.payload_type == way.payload_type;
+        match self {
+            Self::Marks(hearing) if is_sound => hearing.hear(at, payload),
+            Self::Marks(_) => Told::default(),
+            Self::Tones(listening) => listening.hear(at, (header, payload), is_sound, finder),
+        }
+    }
+
+    pub(super) fn take_tally(&mut self) -> Tally {
+        match self {
+            Self::Marks(hearing) => hearing.take_tally(),
+            Self::Tones(listening) => listening.take_tally(),
+        }
+    }
+
+    /// The end; gives the longest silence.
+    pub(super) fn finish(&mut self, now: Nanos, sent: &Sent) -> Nanos {
+        match self {
+            Self::Marks(hearing) => {
+                let count = hearing.stream().and_then(|stream| sent.of(stream));
+                hearing.finish(now, count)
+            }
+            Self::Tones(listening) => listening.finish(now),
+        }
+    }
+}
+
 impl Leg {
-    pub(super) fn new(
-        (stream, role): (u32, Role),
-        way: Way,
-        news: mpsc::Sender<LegNews>,
-        now: Nanos,
-    ) -> Self {
+    pub(super) fn new(opening: Opening, ears: Ears, now: Nanos) -> Self {
+        let Opening { leg, stream, role, way, speech, news } = opening;
         let mixed = (now ^ u64::from(stream) << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let header = Header {
             marker: true,
@@ -75,17 +122,43 @@ impl Leg {
             // Unique in a run, and known to a bare relay.
             ssrc: stream,
         };
-        Self {
+        let ear = Ear::new(ears, leg, (&way, &speech), now);
+        let name = Name::new(way.remote);
+        let mut leg = Self {
             stream,
             role,
             way,
-            name: Name::new(way.remote),
-            hearing: Hearing::new(way.law, now),
+            name,
+            ear,
+            seal: Seal::default(),
             news,
+            speech,
             header,
             number: 0,
             key: None,
+        };
+        leg.secure(now);
+        leg
+    }
+
+    /// The far side moved, or changed its codec or its keys; gives where it was.
+    pub(super) fn turn(&mut self, way: Way, speech: Speech, now: Nanos) -> Way {
+        self.name = Name::new(way.remote);
+        self.speech = speech;
+        let before = std::mem::replace(&mut self.way, way);
+        self.secure(now);
+        before
+    }
+
+    fn secure(&mut self, now: Nanos) {
+        if let Err(error) = self.seal.agree(self.way.srtp.as_deref(), now) {
+            tracing::warn!(%error, "a leg has no SRTP");
         }
+    }
+
+    /// One plain packet that came.
+    pub(super) fn hear(&mut self, at: Nanos, packet: (Header, &[u8]), finder: &Finder) -> Told {
+        self.ear.hear(at, packet, &self.way, finder)
     }
 
     /// Presses a key; what is no key is not pressed.
@@ -94,32 +167,47 @@ impl Leg {
         self.key = code.map(|code| Key { code, timestamp: self.header.timestamp, packet: 0 });
     }
 
-    /// The next packet of its timeline; gives its length.
-    pub(super) fn speak(&mut self, voices: &Voices, sent: &Sent, bytes: &mut [u8; BYTES_MAX]) -> usize {
+    /// The next packet of its timeline, due at a moment; gives its length.
+    pub(super) fn speak(
+        &mut self,
+        due: Nanos,
+        voices: &Voices,
+        sent: &Sent,
+        bytes: &mut [u8; BYTES_MAX],
+    ) -> usize {
         let length = match (self.key, self.way.keys) {
             (Some(key), Some(payload_type)) => self.speak_key(key, payload_type, bytes),
-            (Some(_) | None, _) => self.speak_voice(voices, sent, bytes),
+            (Some(_) | None, _) => self.speak_voice(due, voices, sent, bytes),
         };
         self.header.sequence = self.header.sequence.wrapping_add(1);
-        self.header.timestamp = self.header.timestamp.wrapping_add(FRAME as u32);
-        length
+        self.header.timestamp = self.header.timestamp.wrapping_add(self.way.codec.frame_ticks());
+        self.seal.close(bytes, length)
     }
 
-    fn speak_voice(&mut self, voices: &Voices, sent: &Sent, bytes: &mut [u8; BYTES_MAX]) -> usize {
-        let law = self.way.law;
+    fn speak_voice(
+        &mut self,
+        due: Nanos,
+        voices: &Voices,
+        sent: &Sent,
+        bytes: &mut [u8; BYTES_MAX],
+    ) -> usize {
         let header = Header { payload_type: self.way.payload_type, ..self.header };
         self.header.marker = false;
-        if let Some((head, rest)) = bytes.split_first_chunk_mut::<HEADER>()
-            && let Some(frame) = rest.get_mut(..FRAME)
-        {
-            *head = header.write();
-            frame.copy_from_slice(voices.of(law).frame(self.number));
+        let Some((head, rest)) = bytes.split_first_chunk_mut::<HEADER>() else { return 0 };
+        *head = header.write();
+        let sound = match &self.speech {
+            Speech::Marked(law) => voices.of(*law).frame(self.number),
+            Speech::Loop(sound) => sound.frame(due),
+        };
+        let Some(frame) = rest.get_mut(..sound.len()) else { return 0 };
+        frame.copy_from_slice(sound);
+        if let Speech::Marked(law) = &self.speech {
             let mark = Mark { stream: self.stream, number: self.number, sent: clock::now() };
-            mark.write(law, frame);
+            mark.write(*law, frame);
         }
         self.number = self.number.wrapping_add(1);
         sent.set(self.stream, self.number);
-        HEADER + FRAME
+        HEADER + sound.len()
     }
 
     fn speak_key(&mut self, key: Key, payload_type: u8, bytes: &mut [u8; BYTES_MAX]) -> usize {

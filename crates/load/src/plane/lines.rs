@@ -188,7 +188,8 @@ mod tests {
 
     fn lines(ports: PortUse, legs: usize) -> Lines {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let config = PlaneConfig { address, port: 47_000, ports, threads: 1, legs_max: legs };
+        let ears = crate::plane::Ears::Marks;
+        let config = PlaneConfig { address, port: 47_000, ports, threads: 1, legs_max: legs, ears };
         Lines::open(config, legs, &mut config.port.clone()).unwrap()
     }
 

@@ -6,10 +6,11 @@
 
 mod leg;
 mod lines;
+mod seal;
 mod thread;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
@@ -22,7 +23,7 @@ use std::{
 };
 
 use rustix::event::{EventfdFlags, eventfd};
-use segue_media::g711::Law;
+use segue_media::{Codec, g711::Law, security::SrtpKey};
 use tokio::sync::mpsc;
 
 pub(crate) use self::lines::PortUse;
@@ -34,6 +35,7 @@ use crate::{
     clock::Nanos,
     hearing::Heard,
     measure::Interval,
+    tones::{self, Loop},
     words::{LoadError, Role},
 };
 
@@ -59,6 +61,20 @@ pub(crate) struct PlaneConfig {
     pub(crate) threads: usize,
     /// Legs at the same time.
     pub(crate) legs_max: usize,
+    /// What ears go by.
+    pub(crate) ears: Ears,
+}
+
+/// What ears go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ears {
+    /// Marks in every packet: where all speak the same G.711, they survive.
+    Marks,
+    /// Numbers of packets, and tones in a sample of them.
+    Tones {
+        /// Seconds between two looks of one ear; 0 listens always.
+        every: u64,
+    },
 }
 
 /// How many marks of each stream have gone out: what an ear should have heard.
@@ -95,6 +111,7 @@ pub(crate) fn role_of(stream: u32) -> Option<Role> {
 /// All media of one run.
 pub(crate) struct Plane {
     threads: Vec<Thread>,
+    studio: Arc<Studio>,
     next: AtomicU32,
     streams: AtomicU32,
     joins: Mutex<Vec<JoinHandle<()>>>,
@@ -146,7 +163,7 @@ impl Plane {
             let wake = Arc::new(wake);
             let interval = Arc::new(Mutex::new(Interval::default()));
             let links = (Arc::clone(&wake), Arc::clone(&interval), Arc::clone(&sent));
-            let thread = MediaThread::new(lines, legs, inbox, links)
+            let thread = MediaThread::new((lines, legs), config.ears, inbox, links)
                 .map_err(|error| failed("the media thread has no timer", error))?;
             let join = std::thread::Builder::new()
                 .name(format!("load-media-{number}"))
@@ -157,22 +174,29 @@ impl Plane {
             let link = Link { orders, wake };
             threads.push(Thread { link, addresses, free: Arc::new(Mutex::new(free)), interval });
         }
-        Ok(Self { threads, next: AtomicU32::new(0), streams: AtomicU32::new(1), joins: Mutex::new(joins) })
+        let studio = Arc::new(Studio { ears: config.ears, loops: Mutex::default() });
+        let (next, streams) = (AtomicU32::new(0), AtomicU32::new(1));
+        Ok(Self { threads, studio, next, streams, joins: Mutex::new(joins) })
     }
 
     /// A leg for somebody; `None` if all are in use.
     pub(crate) fn open(&self, role: Role) -> Option<MediaLeg> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) as usize;
         let mut tries = (0..self.threads.len()).filter_map(|step| {
-            let thread = self.threads.get((turn + step) % self.threads.len())?;
+            let number = (turn + step) % self.threads.len();
+            let thread = self.threads.get(number)?;
             let leg = lock(&thread.free).pop_front()?;
-            Some((thread, leg))
+            Some((thread, leg, number as u32))
         });
-        let (thread, leg) = tries.next()?;
+        let (thread, leg, number) = tries.next()?;
         let address = *thread.addresses.get(leg as usize)?;
         let stream = self.streams.fetch_add(1, Ordering::Relaxed) << ROLE_BITS | role as u32;
-        let (link, free) = (thread.link.clone(), Arc::clone(&thread.free));
-        Some(MediaLeg { link, free, leg, address, stream, role, started: false })
+        let voice = match self.studio.ears {
+            Ears::Marks => stream,
+            Ears::Tones { .. } => tones::voice(role, leg + number * SLOTS as u32),
+        };
+        let (link, free, studio) = (thread.link.clone(), Arc::clone(&thread.free), Arc::clone(&self.studio));
+        Some(MediaLeg { link, free, studio, leg, address, stream, voice, role, started: false })
     }
 
     /// What was measured since it was asked last.
@@ -218,27 +242,63 @@ pub(crate) enum LegNews {
 }
 
 /// Where and how a leg speaks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Way {
     /// Where the far side hears.
     pub(crate) remote: SocketAddr,
-    /// The law of G.711.
-    pub(crate) law: Law,
+    /// The codec.
+    pub(crate) codec: Codec,
     /// Its payload type.
     pub(crate) payload_type: u8,
     /// The payload type of keys, if spoken.
     pub(crate) keys: Option<u8>,
+    /// Keys of SRTP, theirs and ours; none for plain RTP.
+    pub(crate) srtp: Option<Box<(SrtpKey, SrtpKey)>>,
+}
+
+/// What a leg says.
+#[derive(Clone)]
+enum Speech {
+    /// A loop whose frames are marked one by one.
+    Marked(Law),
+    /// A loop as it is.
+    Loop(Arc<Loop>),
+}
+
+/// Where loops are made, each once.
+struct Studio {
+    ears: Ears,
+    loops: Mutex<BTreeMap<(Codec, u32), Arc<Loop>>>,
+}
+
+impl Studio {
+    /// What a voice says in a codec; `None` if that cannot be: a mark in what is no G.711.
+    fn speech(&self, codec: Codec, voice: u32) -> Option<Speech> {
+        if self.ears == Ears::Marks {
+            return codec.law().map(Speech::Marked);
+        }
+        let known = lock(&self.loops).get(&(codec, voice)).cloned();
+        if let Some(known) = known {
+            return Some(Speech::Loop(known));
+        }
+        let made = Arc::new(Loop::new(codec, voice)?);
+        lock(&self.loops).insert((codec, voice), Arc::clone(&made));
+        Some(Speech::Loop(made))
+    }
 }
 
 /// One party's hold on its leg; given back when it is dropped.
 pub(crate) struct MediaLeg {
     link: Link,
     free: Arc<Mutex<VecDeque<u32>>>,
+    studio: Arc<Studio>,
     leg: u32,
     /// Where the far side shall send.
     pub(crate) address: SocketAddr,
-    /// The number of its voice.
+    /// The number of its stream: never used twice in one run.
     pub(crate) stream: u32,
+    /// What ears know it by: the stream where marks say it, otherwise the voice of its tones.
+    pub(crate) voice: u32,
     role: Role,
     started: bool,
 }
@@ -247,14 +307,24 @@ impl MediaLeg {
     /// Begins to speak and to hear; news comes until [`LegNews::Over`].
     pub(crate) fn start(&mut self, way: Way) -> mpsc::Receiver<LegNews> {
         let (news, inbox) = mpsc::channel(NEWS_MAX);
-        let opening = thread::Opening { leg: self.leg, stream: self.stream, role: self.role, way, news };
-        self.started = self.link.order(Order::Start(Box::new(opening)));
+        let (leg, stream, role) = (self.leg, self.stream, self.role);
+        let speech = self.studio.speech(way.codec, self.voice);
+        self.started = speech.is_some_and(|speech| {
+            let opening = thread::Opening { leg, stream, role, way, speech, news };
+            self.link.order(Order::Start(Box::new(opening)))
+        });
+        if !self.started {
+            tracing::warn!("a leg cannot speak: no codec, or a media thread that does not take orders");
+        }
         inbox
     }
 
-    /// The far side moved or changed its codec.
+    /// The far side moved, or changed its codec or its keys.
     pub(crate) fn turn(&self, way: Way) {
-        if self.started && !self.link.order(Order::Turn(self.leg, way)) {
+        let speech = self.studio.speech(way.codec, self.voice);
+        let turned =
+            speech.is_some_and(|speech| self.link.order(Order::Turn(self.leg, Box::new((way, speech)))));
+        if self.started && !turned {
             tracing::warn!("a media thread does not take orders");
         }
     }

@@ -16,18 +16,23 @@ use rustix::{
         timerfd_settime,
     },
 };
-use segue_media::rtp::{self, Header};
+use segue_media::{
+    rtp::{self, Header},
+    srtp::SrtpError,
+};
 use tokio::sync::mpsc;
 
 use super::{
-    LegNews, SLOTS, Sent, Way,
+    Ears, LegNews, SLOTS, Sent, Speech, Way,
     leg::{Leg, Voices},
     lines::Lines,
 };
 use crate::{
     clock::{self, MILLISECOND, Nanos},
+    hearing::Tally,
     measure::Interval,
-    sys::{Inbox, Name, Outbox},
+    sys::{BYTES_MAX, Inbox, Outbox},
+    tones::Finder,
     words::Role,
 };
 
@@ -50,8 +55,8 @@ const TOKEN_RTCP: u64 = 1 << 32;
 pub(super) enum Order {
     /// A leg begins.
     Start(Box<Opening>),
-    /// A leg's far side moved.
-    Turn(u32, Way),
+    /// A leg's far side moved, or changed its codec or its keys.
+    Turn(u32, Box<(Way, Speech)>),
     /// A leg presses a key.
     Press(u32, char),
     /// A leg ends.
@@ -66,6 +71,7 @@ pub(super) struct Opening {
     pub(super) stream: u32,
     pub(super) role: Role,
     pub(super) way: Way,
+    pub(super) speech: Speech,
     pub(super) news: mpsc::Sender<LegNews>,
 }
 
@@ -84,11 +90,18 @@ pub(super) struct MediaThread {
     timer: OwnedFd,
     local: Interval,
     dropped: u64,
+    ears: Ears,
     voices: Voices,
+    finder: Finder,
 }
 
 impl MediaThread {
-    pub(super) fn new(lines: Lines, legs: usize, orders: Receiver<Order>, links: Links) -> io::Result<Self> {
+    pub(super) fn new(
+        (lines, legs): (Lines, usize),
+        ears: Ears,
+        orders: Receiver<Order>,
+        links: Links,
+    ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
@@ -114,7 +127,9 @@ impl MediaThread {
             timer,
             local: Interval::default(),
             dropped: 0,
+            ears,
             voices: Voices::new(),
+            finder: Finder::new(),
         })
     }
 
@@ -123,9 +138,9 @@ impl MediaThread {
         let mut events = Vec::with_capacity(EVENTS);
         let mut inbox = Inbox::new();
         let mut outbox = Outbox::new();
-        let mut due = clock::now() + SLOT;
+        // Slots lie on whole milliseconds of the clock: all voices become louder at moments that all ears know.
+        let mut due = (clock::now() / SLOT + 1) * SLOT;
         let mut hand_over = due;
-        let mut slot = 0;
         loop {
             let mut now = clock::now();
             // What has come in is read between two slots, however late they are: a full socket would lose packets.
@@ -137,8 +152,7 @@ impl MediaThread {
                     self.local.slots_left_out += slots;
                     due += slots * SLOT;
                 } else {
-                    self.turn(slot, &mut outbox);
-                    slot = (slot + 1) % SLOTS;
+                    self.turn(due, &mut outbox);
                     due += SLOT;
                 }
                 now = clock::now();
@@ -188,7 +202,7 @@ impl MediaThread {
     fn take(&mut self, order: Order) {
         match order {
             Order::Start(opening) => self.open(*opening),
-            Order::Turn(leg, way) => self.redirect(leg, way),
+            Order::Turn(leg, turn) => self.redirect(leg, *turn),
             Order::Press(leg, key) => {
                 if let Some(leg) = self.leg(leg) {
                     leg.press(key);
@@ -204,11 +218,11 @@ impl MediaThread {
     }
 
     fn open(&mut self, opening: Opening) {
-        let Opening { leg: number, stream, role, way, news } = opening;
-        if !self.lines.meet(number, way.remote) {
+        let number = opening.leg;
+        if !self.lines.meet(number, opening.way.remote) {
             self.local.address_shared += 1;
         }
-        let leg = Leg::new((stream, role), way, news, clock::now());
+        let leg = Leg::new(opening, self.ears, clock::now());
         let (Some(place), Some(slot)) =
             (self.legs.get_mut(number as usize), self.wheel.get_mut(number as usize % SLOTS))
         else {
@@ -218,12 +232,12 @@ impl MediaThread {
         slot.push(number);
     }
 
-    fn redirect(&mut self, number: u32, way: Way) {
+    fn redirect(&mut self, number: u32, (way, speech): (Way, Speech)) {
+        let remote = way.remote;
         let Some(leg) = self.leg(number) else { return };
-        let before = std::mem::replace(&mut leg.way, way);
-        leg.name = Name::new(way.remote);
+        let before = leg.turn(way, speech, clock::now());
         self.lines.part(number, before.remote);
-        if !self.lines.meet(number, way.remote) {
+        if !self.lines.meet(number, remote) {
             self.local.address_shared += 1;
         }
     }
@@ -234,17 +248,16 @@ impl MediaThread {
         if let Some(slot) = self.wheel.get_mut(number as usize % SLOTS) {
             slot.retain(|other| *other != number);
         }
-        let sent = leg.hearing.stream().and_then(|stream| self.links.2.of(stream));
-        let silence = leg.hearing.finish(clock::now(), sent);
-        self.local.tally(leg.role, &leg.hearing.take_tally());
+        let silence = leg.ear.finish(clock::now(), &self.links.2);
+        self.local.tally(leg.role, &leg.ear.take_tally());
         if !leg.tell(LegNews::Over { silence }) {
             tracing::trace!("nobody waits for the end of a leg");
         }
     }
 
-    /// Everybody of a slot speaks.
-    fn turn(&mut self, slot: usize, outbox: &mut Outbox) {
-        let Some(numbers) = self.wheel.get(slot) else { return };
+    /// Everybody whose slot is due speaks.
+    fn turn(&mut self, due: Nanos, outbox: &mut Outbox) {
+        let Some(numbers) = self.wheel.get((due / SLOT) as usize % SLOTS) else { return };
         let mut line = usize::MAX;
         for number in numbers {
             let Some(leg) = self.legs.get_mut(*number as usize).and_then(Option::as_mut) else { continue };
@@ -254,7 +267,7 @@ impl MediaThread {
                 line = own;
             }
             let name = leg.name;
-            outbox.push(&name, |bytes| leg.speak(&self.voices, &self.links.2, bytes));
+            outbox.push(&name, |bytes| leg.speak(due, &self.voices, &self.links.2, bytes));
             self.local.sent += 1;
         }
         self.local.refused += flush(&self.lines, line, outbox);
@@ -281,9 +294,9 @@ impl MediaThread {
                     .and_then(|leg| self.legs.get_mut(leg as usize))
                     .and_then(Option::as_mut);
                 let at = datagram.at.unwrap_or_else(clock::now);
-                match (leg, Header::read(datagram.bytes)) {
-                    (Some(leg), Ok((header, payload))) => hear(leg, &mut self.local, at, (header, payload)),
-                    (None, _) | (_, Err(_)) => self.local.stray += 1,
+                match leg {
+                    Some(leg) => hear(leg, &mut self.local, (at, datagram.bytes), &self.finder),
+                    None => self.local.stray += 1,
                 }
             }
             if count < crate::sys::BATCH {
@@ -294,7 +307,7 @@ impl MediaThread {
 
     fn hand_over(&mut self) {
         for leg in self.legs.iter_mut().flatten() {
-            self.local.tally(leg.role, &leg.hearing.take_tally());
+            self.local.tally(leg.role, &leg.ear.take_tally());
         }
         let dropped = self.lines.dropped();
         self.local.dropped += dropped - self.dropped;
@@ -317,11 +330,24 @@ fn flush(lines: &Lines, line: usize, outbox: &mut Outbox) -> u64 {
     lines.socket(line).map_or(0, |socket| outbox.send(socket) as u64)
 }
 
-fn hear(leg: &mut Leg, local: &mut Interval, at: Nanos, (header, payload): (Header, &[u8])) {
-    if header.payload_type != leg.way.payload_type {
+fn hear(leg: &mut Leg, local: &mut Interval, (at, bytes): (Nanos, &[u8]), finder: &Finder) {
+    let mut room = [0; BYTES_MAX];
+    let plain = match leg.seal.open(at, bytes, &mut room) {
+        Ok(plain) => plain,
+        Err(SrtpError::Replayed) => {
+            local.tally(leg.role, &Tally { duplicated: 1, ..Tally::default() });
+            return;
+        }
+        Err(_) => {
+            local.rejected += 1;
+            return;
+        }
+    };
+    let Ok(packet) = Header::read(plain) else {
+        local.stray += 1;
         return;
-    }
-    let told = leg.hearing.hear(at, payload);
+    };
+    let told = leg.hear(at, packet, finder);
     if let Some(delay) = told.delay {
         local.delayed(delay);
     }

@@ -250,6 +250,8 @@ fn details(page: &mut String, summary: &Summary) {
     row("packets twice", media.duplicated.to_string());
     row("packets late", media.reordered.to_string());
     row("packets of other sound", media.unmarked.to_string());
+    row("packets that were not authentic", media.rejected.to_string());
+    row("looks for a voice", format!("{}, {:.3} % in vain", media.looks, media.looks_in_vain_percent));
     row("packets for nobody", media.stray.to_string());
     if let Some(cost) = &summary.target {
         for (name, seconds) in &cost.threads {

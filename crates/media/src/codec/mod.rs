@@ -3,6 +3,7 @@
 //! An encoder or decoder is made when a leg begins to speak its codec; nothing is made per frame.
 
 mod opus;
+mod payload;
 
 use audio_codec::{
     Decoder as _, Encoder as _,
@@ -10,6 +11,7 @@ use audio_codec::{
 };
 
 pub(crate) use self::opus::{OpusDecoder, OpusEncoder, packet_ticks};
+pub use self::payload::{PayloadDecoder, PayloadEncoder};
 use crate::session::{Codec, OpusWishes};
 
 /// How Opus is encoded.
