@@ -3,6 +3,7 @@
 //! A call is given to one thread at set-up; all its legs stay there. Orders never block: a thread that does
 //! not take them any more is a failure of the call, not a wait.
 
+mod gather;
 mod poller;
 mod ports;
 mod thread;

@@ -1,7 +1,7 @@
 //! One media thread: sockets, one tick wheel and one engine. It never waits for anybody but the kernel.
 //!
 //! Orders come in over a bounded queue and a bell; packets by epoll; every 20 ms all legs tick. Packets that come
-//! within `gather` of one another are taken together: waking up costs as much as a packet.
+//! one by one within `gather` of one another are taken together (`gather.rs`): waking up costs as much as a packet.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,10 @@ use std::{
 use segue_media::{Channel, Command, EarFrame, Engine, EngineConfig, LegId, Places, Report, TapFrame};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
-use super::poller::{Bell, Poller};
+use super::{
+    gather::Gathering,
+    poller::{Bell, Poller},
+};
 use crate::clock::Clock;
 
 /// The distance of two ticks.
@@ -91,7 +94,7 @@ pub(super) struct MediaThread {
     legs_open: Arc<AtomicUsize>,
     /// Prompts by id, so that their end is told to the leg's owner.
     plays: BTreeMap<segue_media::PlayId, LegId>,
-    gather: Duration,
+    gathering: Gathering,
 }
 
 /// What a media thread is made of.
@@ -126,7 +129,7 @@ impl MediaThread {
             clock,
             legs_open: parts.legs_open,
             plays: BTreeMap::new(),
-            gather: parts.gather,
+            gathering: Gathering::new(parts.gather),
         };
         Ok((thread, bell))
     }
@@ -142,6 +145,7 @@ impl MediaThread {
                 0
             });
             let woken = self.clock.now();
+            self.gathering.waited(woken.saturating_sub(now), ready);
             if self.take_orders(woken) {
                 return;
             }
@@ -161,20 +165,18 @@ impl MediaThread {
                 }
             }
             self.deliver();
-            if ready > 0 {
-                now = self.rest(woken, tick_at);
-            }
+            now = self.rest((woken, tick_at), ready);
         }
     }
 
-    /// Lets packets gather until so long after the last waking; gives the time.
-    fn rest(&self, woken: Duration, tick_at: Duration) -> Duration {
+    /// Lets packets gather where that pays, until the next tick at most; gives the time.
+    fn rest(&mut self, (woken, tick_at): (Duration, Duration), ready: usize) -> Duration {
         let now = self.clock.now();
-        let until = (woken + self.gather).min(tick_at);
-        if until <= now {
+        let sleep = self.gathering.sleep(now.saturating_sub(woken), ready).min(tick_at.saturating_sub(now));
+        if sleep.is_zero() {
             return now;
         }
-        std::thread::sleep(until - now);
+        std::thread::sleep(sleep);
         self.clock.now()
     }
 
