@@ -148,7 +148,7 @@ impl Task {
             Notice::Unqueued { ticket, .. } => (*ticket, true),
         };
         let Some(owner) = self.owners.get(&ticket) else { return };
-        if owner.try_send(News::Event(Event::Notice(notice))).is_err() {
+        if owner.try_send(News::Event(Box::new(Event::Notice(notice)))).is_err() {
             tracing::warn!(ticket = ticket.0, "a call does not take news of its place any more");
             self.distributor.withdraw(self.clock.now(), ticket);
         }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Observed, Observer, SipConfig, SipError},
-    handles::{Addresses, IncomingCall, NEWS_MAX, Order, Sip, SipEvent, Tether},
+    handles::{Addresses, IncomingCall, NEWS_MAX, NewsSender, Order, Sip, SipEvent, Tether},
     links::{Connections, Unwritten},
     message::Transport,
     places::Question,
@@ -170,7 +170,7 @@ pub struct SipDriver {
 #[derive(Debug)]
 struct Links {
     /// Who wants to hear of which leg.
-    owners: BTreeMap<SipLegId, mpsc::Sender<LegNews>>,
+    owners: BTreeMap<SipLegId, NewsSender>,
     connections: Connections,
     /// Names that are being looked up.
     lookups: usize,
@@ -377,7 +377,7 @@ impl SipDriver {
     }
 
     fn sweep(&mut self, now: Duration) {
-        let closed = |(leg, owner): (&SipLegId, &mpsc::Sender<LegNews>)| owner.is_closed().then_some(*leg);
+        let closed = |(leg, owner): (&SipLegId, &NewsSender)| owner.is_closed().then_some(*leg);
         let orphans: Vec<SipLegId> = self.links.owners.iter().filter_map(closed).collect();
         // An owner may have left its last order behind, a refusal say: it waits here since before the owner went.
         if !orphans.is_empty() {
@@ -495,7 +495,7 @@ impl SipDriver {
             LegNews::Ringing | LegNews::Early { .. } | LegNews::Answered { .. } | LegNews::Event(_) => false,
         };
         let Some(owner) = self.links.owners.get(&leg) else { return true };
-        let taken = !matches!(owner.try_send(news), Err(mpsc::error::TrySendError::Full(_)));
+        let taken = !matches!(owner.try_send(Box::new(news)), Err(mpsc::error::TrySendError::Full(_)));
         if last {
             // The owner sees the end of the channel even if there was no room for the last news.
             self.links.owners.remove(&leg);

@@ -17,6 +17,11 @@ use crate::{
     },
 };
 
+/// News of one leg on their way to its owner. Boxed: a channel reserves room for 32 of them, and a call has several.
+pub(crate) type NewsSender = mpsc::Sender<Box<LegNews>>;
+/// The owner's end.
+pub(crate) type NewsReceiver = mpsc::Receiver<Box<LegNews>>;
+
 /// What the driver is asked to do.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -27,7 +32,7 @@ pub(crate) enum Order {
     Refer(SipLegId, Box<Referral>),
     AllowTransfer(SipLegId, bool),
     Refuse(SipLegId, Refusal),
-    Dial { request: Box<DialRequest>, news: mpsc::Sender<LegNews>, reply: oneshot::Sender<SipLegId> },
+    Dial { request: Box<DialRequest>, news: NewsSender, reply: oneshot::Sender<SipLegId> },
     HangUp(SipLegId, Box<HangUp>),
     Dropped(SipLegId),
     Certificates(Box<Tls>),
@@ -180,7 +185,7 @@ impl Drop for Tether {
 pub struct IncomingCall {
     pub(crate) invitation: Invitation,
     pub(crate) tether: Tether,
-    pub(crate) news: mpsc::Receiver<LegNews>,
+    pub(crate) news: NewsReceiver,
 }
 
 impl IncomingCall {
@@ -247,7 +252,7 @@ impl IncomingCall {
     /// it changes. `None` when the caller gave up, or it has rung too long. For use beside other waits.
     pub async fn changed(&mut self) -> Option<(MediaDescription, MediaDescription)> {
         while let Some(news) = self.news.recv().await {
-            match news {
+            match *news {
                 LegNews::Event(LegEvent::MediaChanged { remote, local }) => return Some((remote, local)),
                 LegNews::Withdrawn | LegNews::Event(LegEvent::Ended(_)) => break,
                 LegNews::Ringing
@@ -279,7 +284,7 @@ pub struct Dialing {
     /// None if the SIP part had ended before.
     tether: Option<Tether>,
     /// None after the last event.
-    news: Option<mpsc::Receiver<LegNews>>,
+    news: Option<NewsReceiver>,
 }
 
 /// What becomes of a call that is being made.
@@ -311,7 +316,7 @@ impl Dialing {
     pub async fn next(&mut self) -> Option<DialEvent> {
         let news = self.news.as_mut()?;
         let event = loop {
-            match news.recv().await {
+            match news.recv().await.map(|news| *news) {
                 Some(LegNews::Ringing) => return Some(DialEvent::Ringing),
                 Some(LegNews::Early { remote, fork }) => return Some(DialEvent::EarlyMedia { remote, fork }),
                 Some(LegNews::Answered { remote, local, signalling, sip_call_id }) => {
@@ -348,7 +353,7 @@ impl Dialing {
 #[derive(Debug)]
 pub struct Leg {
     tether: Tether,
-    news: mpsc::Receiver<LegNews>,
+    news: NewsReceiver,
     remote: Option<MediaDescription>,
     local: MediaDescription,
     signalling: std::net::SocketAddr,
@@ -402,7 +407,7 @@ impl Leg {
     /// The next event. After `Ended` it gives `Ended` again.
     pub async fn next(&mut self) -> LegEvent {
         loop {
-            match self.news.recv().await {
+            match self.news.recv().await.map(|news| *news) {
                 Some(LegNews::Event(event)) => {
                     match &event {
                         LegEvent::MediaChanged { remote, local } => {

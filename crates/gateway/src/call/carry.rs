@@ -110,7 +110,7 @@ impl CallTask {
         self.plays.insert(playback, Playing::Rendering(ear));
         if let Some(sound) = self.parts.voice.cached(&prompt) {
             if let Some(event) = self.rendered(playback, Ok(sound)) {
-                self.tell_myself(News::Event(event));
+                self.tell_myself(News::Event(Box::new(event)));
             }
             return;
         }
@@ -162,7 +162,8 @@ impl CallTask {
             Some(Playing::On(play)) => self.media.command(Command::Stop { play }),
             Some(Playing::Rendering(_)) => {
                 self.plays.remove(&playback);
-                self.tell_myself(News::Event(Event::Played { playback, how: PlayedHow::Stopped }));
+                let stopped = Event::Played { playback, how: PlayedHow::Stopped };
+                self.tell_myself(News::Event(Box::new(stopped)));
                 Ok(())
             }
             None => Ok(()),
@@ -237,7 +238,8 @@ impl CallTask {
 
     fn not_dialled(&self, attempt: AttemptId, error: &str) {
         tracing::warn!(?attempt, error, "a party cannot be dialled");
-        self.tell_myself(News::Event(Event::Failed { attempt, failure: DialFailure::Unreachable }));
+        let failed = Event::Failed { attempt, failure: DialFailure::Unreachable };
+        self.tell_myself(News::Event(Box::new(failed)));
     }
 
     /// Whom a destination is to SIP, and how long they may ring.

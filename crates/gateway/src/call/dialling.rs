@@ -66,7 +66,7 @@ impl CallTask {
                     }
                 };
                 let event = Event::Ended { attempt: AttemptId::CALLER, cause, declared: None };
-                self.tell_myself(News::Event(event));
+                self.tell_myself(News::Event(Box::new(event)));
             }
         }
         Ok(())
@@ -269,7 +269,7 @@ impl CallTask {
             language: None,
             partials: party == Party::Caller,
             sink: Box::new(move |heard| {
-                if sender.try_send(News::Heard(party, heard)).is_err() {
+                if sender.try_send(News::Heard(party, Box::new(heard))).is_err() {
                     crate::metrics::news_lost();
                 }
             }),
@@ -291,7 +291,7 @@ impl CallTask {
 
 async fn pass_dialling_on(attempt: AttemptId, mut dialing: Dialing, news: mpsc::Sender<News>) {
     while let Some(event) = dialing.next().await {
-        if news.send(News::Dial(attempt, event)).await.is_err() {
+        if news.send(News::Dial(attempt, Box::new(event))).await.is_err() {
             return;
         }
     }
@@ -301,7 +301,7 @@ pub(super) async fn pass_leg_on(attempt: AttemptId, mut leg: SipLeg, news: mpsc:
     loop {
         let event = leg.next().await;
         let ended = matches!(event, LegEvent::Ended(_));
-        if news.send(News::Leg(attempt, event)).await.is_err() || ended {
+        if news.send(News::Leg(attempt, Box::new(event))).await.is_err() || ended {
             return;
         }
     }

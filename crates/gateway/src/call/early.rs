@@ -108,7 +108,8 @@ async fn wait_early(
             changed = incoming.changed() => {
                 let told = match changed {
                     Some((remote, local)) => {
-                        News::Leg(AttemptId::CALLER, LegEvent::MediaChanged { remote, local })
+                        let changed = LegEvent::MediaChanged { remote, local };
+                        News::Leg(AttemptId::CALLER, Box::new(changed))
                     }
                     None => News::AnsweredEarly(Err(AnswerError::Canceled)),
                 };

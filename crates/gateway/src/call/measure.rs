@@ -52,8 +52,10 @@ impl CallTask {
         let deadline = self.parts.clock.instant(self.parts.clock.now() + LAST_WORDS_MAX);
         while self.legs.closing() {
             match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
-                Ok(Some(News::Media(Report::Closed { leg, stats, quality }))) => {
-                    if let Some(entry) = self.last_word(leg, &stats, &quality) {
+                Ok(Some(News::Media(report))) => {
+                    if let Report::Closed { leg, stats, quality } = *report
+                        && let Some(entry) = self.last_word(leg, &stats, &quality)
+                    {
                         self.promise(What::Entry(entry)).await;
                     }
                 }

@@ -91,7 +91,8 @@ impl Calls {
             news: (sender.clone(), inbox),
             reports,
         };
-        let mut task = CallTask::new(Arc::clone(parts), beginning);
+        // Boxed, so that the future of its life does not hold it twice: before its first step and after.
+        let mut task = Box::new(CallTask::new(Arc::clone(parts), beginning));
         task.legs.insert(
             AttemptId::CALLER,
             Leg {
@@ -116,7 +117,7 @@ impl Calls {
 
     /// Tells one call something; false if there is no such call or it takes nothing any more.
     pub(crate) fn tell(&self, call: &CallId, event: Event) -> bool {
-        self.calls().get(call).is_some_and(|sender| sender.try_send(News::Event(event)).is_ok())
+        self.calls().get(call).is_some_and(|sender| sender.try_send(News::Event(Box::new(event))).is_ok())
     }
 
     /// Asks one call about its recording; none if there is no such call or it does not answer.
@@ -134,7 +135,7 @@ impl Calls {
     /// Tells every call something.
     pub(crate) fn tell_all(&self, event: &Event) {
         for (call, sender) in self.calls().iter() {
-            if sender.try_send(News::Event(event.clone())).is_err() {
+            if sender.try_send(News::Event(Box::new(event.clone()))).is_err() {
                 tracing::warn!(%call, "a call does not take news");
             }
         }
@@ -181,7 +182,7 @@ impl Drop for Known {
 }
 
 /// Puts the media thread's reports into the call's one queue.
-async fn forward(mut reports: mpsc::Receiver<Report>, news: mpsc::Sender<News>) {
+async fn forward(mut reports: mpsc::Receiver<Box<Report>>, news: mpsc::Sender<News>) {
     while let Some(report) = reports.recv().await {
         if news.send(News::Media(report)).await.is_err() {
             return;

@@ -10,20 +10,20 @@ use tokio::sync::oneshot;
 use super::early::AnsweredEarly;
 use crate::voice::VoiceError;
 
-/// One piece of news.
+/// One piece of news. What is large is boxed: a call's queue reserves room for 32 of them.
 pub(crate) enum News {
     /// Ready for the call as it is: the distributor, the API, the shutdown.
-    Event(Event),
+    Event(Box<Event>),
     /// A dialled party.
-    Dial(AttemptId, DialEvent),
+    Dial(AttemptId, Box<DialEvent>),
     /// A leg that is up.
-    Leg(AttemptId, LegEvent),
+    Leg(AttemptId, Box<LegEvent>),
     /// What the answer of a caller who heard us early came to.
     AnsweredEarly(Result<Box<AnsweredEarly>, AnswerError>),
     /// The media thread.
-    Media(Report),
+    Media(Box<Report>),
     /// A recogniser.
-    Heard(Party, Heard),
+    Heard(Party, Box<Heard>),
     /// The API wants something about the recording, and waits for the answer.
     Record(RecordingOrder, oneshot::Sender<Result<RecordingState, DeskError>>),
     /// The recorder could not write any more: why.

@@ -30,7 +30,7 @@ pub(crate) struct CallTask {
     pub(super) terms: Option<Terms>,
     pub(super) number: String,
     pub(super) sender: mpsc::Sender<News>,
-    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) reports: mpsc::Sender<Box<Report>>,
     pub(super) tasks: JoinSet<()>,
     pub(super) plays: BTreeMap<PlaybackId, Playing>,
     pub(super) finished: bool,
@@ -66,7 +66,7 @@ pub(super) struct Beginning {
     /// Its queue of news, both ends.
     pub(super) news: (mpsc::Sender<News>, mpsc::Receiver<News>),
     /// Where its media legs report to.
-    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) reports: mpsc::Sender<Box<Report>>,
 }
 
 impl CallTask {
@@ -97,7 +97,7 @@ impl CallTask {
     }
 
     /// Drives the call to its end. `start` is stored first: without it the call could not be replayed.
-    pub(super) async fn run(mut self, start: CallStart) {
+    pub(super) async fn run(mut self: Box<Self>, start: CallStart) {
         if self.parts.settings.recording.mode == RecordingMode::All {
             self.start_recording();
         }
@@ -177,12 +177,12 @@ impl CallTask {
     /// What a piece of news means to the call.
     fn translate(&mut self, news: News) -> Option<Event> {
         match news {
-            News::Event(event) => Some(event),
-            News::Dial(attempt, event) => self.dialled(attempt, event),
-            News::Leg(attempt, event) => self.leg_news(attempt, event),
+            News::Event(event) => Some(*event),
+            News::Dial(attempt, event) => self.dialled(attempt, *event),
+            News::Leg(attempt, event) => self.leg_news(attempt, *event),
             News::AnsweredEarly(answered) => self.answered_early(answered),
-            News::Media(report) => self.reported(report),
-            News::Heard(party, heard) => self.heard(party, heard),
+            News::Media(report) => self.reported(*report),
+            News::Heard(party, heard) => self.heard(party, *heard),
             News::Record(order, reply) => {
                 let answer = self.record(order);
                 // Who does not wait any more finds the news in the event stream.

@@ -139,9 +139,9 @@ impl Phone {
     }
 }
 
-async fn note_ends(mut reports: mpsc::Receiver<Report>, ended: watch::Sender<BTreeSet<PlayId>>) {
+async fn note_ends(mut reports: mpsc::Receiver<Box<Report>>, ended: watch::Sender<BTreeSet<PlayId>>) {
     while let Some(report) = reports.recv().await {
-        if let Report::Played { play, .. } = report {
+        if let Report::Played { play, .. } = *report {
             ended.send_modify(|ended| {
                 ended.insert(play);
             });

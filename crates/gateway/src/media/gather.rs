@@ -46,7 +46,8 @@ impl Gathering {
 
     /// How long to sleep before the next wait, of a turn that began so long ago and read from so many sockets.
     pub(super) fn sleep(&mut self, turn: Duration, ready: usize) -> Duration {
-        let sleep = if ready > 0 && self.belief > 0 { self.longest.saturating_sub(turn) } else { Duration::ZERO };
+        let sleep =
+            if ready > 0 && self.belief > 0 { self.longest.saturating_sub(turn) } else { Duration::ZERO };
         self.slept = !sleep.is_zero();
         sleep
     }

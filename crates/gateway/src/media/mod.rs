@@ -199,7 +199,7 @@ impl CallMedia {
         &mut self,
         codec: Codec,
         watched: bool,
-        reports: mpsc::Sender<Report>,
+        reports: mpsc::Sender<Box<Report>>,
     ) -> Result<OpenLeg, MediaError> {
         let pair = self.ports.bind().map_err(MediaError::Ports)?;
         let leg = LegId(self.ids.fetch_add(1, Ordering::Relaxed));

@@ -51,7 +51,7 @@ pub(crate) enum Order {
         /// Its odd port.
         rtcp: UdpSocket,
         /// Who hears what the engine reports of it.
-        reports: Sender<Report>,
+        reports: Sender<Box<Report>>,
     },
     /// For the engine.
     Engine(Command),
@@ -77,7 +77,7 @@ struct Leg {
     id: LegId,
     rtp: UdpSocket,
     rtcp: UdpSocket,
-    reports: Sender<Report>,
+    reports: Sender<Box<Report>>,
     listener: Option<Listener>,
     tape: Option<Tape>,
 }
@@ -320,7 +320,7 @@ impl MediaThread {
         let closed = matches!(report, Report::Closed { .. });
         // A call that is over hears nothing any more, which is as it should be.
         if let Some(open) = self.leg(leg)
-            && let Err(TrySendError::Full(_)) = open.reports.try_send(report)
+            && let Err(TrySendError::Full(_)) = open.reports.try_send(Box::new(report))
         {
             tracing::warn!(leg = leg.0, "a call does not take its media reports");
         }
