@@ -102,6 +102,15 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Begin or end to fill this ear while the voice that it is wired to sends no packets at all, though its far side
+    /// agreed to and does not suppress silence. Begins with the filler before the watchdog's time is over, ends with
+    /// the first packet; pauses of who speaks are let alone. Every ear is born without it: it is for people.
+    Cover {
+        /// Which ear.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
     /// Report what this ear was sent since the last such mark; begins a new measure.
     Measure {
         /// Which ear.

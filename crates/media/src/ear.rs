@@ -10,6 +10,8 @@
 //! A voice in the ear's own codec and packet time does not wait for the tick: its packets are forwarded as they
 //! come (`forward.rs`), and the tick makes frames only where they fail to.
 
+use std::time::Duration;
+
 use crate::{
     codec::OpusEffort,
     command::{EarMeasure, PlayId, Sound, Source, TapPayload},
@@ -24,7 +26,7 @@ use crate::{
     rtp::Header,
     session::{Codec, Direction, MediaDescription},
     voice::Voice,
-    watchdog::{Blend, Meter, Order, Watchdog, is_silent},
+    watchdog::{Blend, FRAME_TIME, Meter, Order, Watchdog, is_silent},
 };
 
 pub(crate) struct Ear {
@@ -54,6 +56,8 @@ pub(crate) struct Ear {
     wide: bool,
     /// Whether the frame of this tick waits to be sent.
     due: bool,
+    /// Ticks for which the source has been as it is, with no prompt over it.
+    settled: u32,
     /// Makes what the far side gets of the frame, unless it gets it as it is.
     mouth: Option<Box<Mouth>>,
     effort: OpusEffort,
@@ -186,6 +190,7 @@ impl Ear {
             silent: true,
             wide: false,
             due: false,
+            settled: 0,
             mouth: None,
             effort,
         }
@@ -238,6 +243,7 @@ impl Ear {
     pub(crate) fn wire(&mut self, source: Source) {
         if source != self.source {
             self.source = source;
+            self.settled = 0;
             self.release();
             if self.prompt.is_none() {
                 self.blend.change();
@@ -275,6 +281,11 @@ impl Ear {
 
     pub(crate) fn watch(&mut self, on: bool) {
         self.watchdog.watch(on);
+    }
+
+    /// Whether a voice that sends nothing is filled for.
+    pub(crate) const fn cover(&mut self, on: bool) {
+        self.watchdog.cover(on);
     }
 
     pub(crate) fn mark(&mut self) -> EarMeasure {
@@ -418,16 +429,21 @@ impl Ear {
         Header { marker, payload_type, sequence, timestamp, ssrc }.write()
     }
 
-    /// Makes this tick's frame from the source's; `heard` is the voice that the source names, if it is there.
-    pub(crate) fn tick(&mut self, heard: Option<&Voice>, music: &Music) -> Done {
+    /// Makes this tick's frame from the source's; `heard` is the voice that the source names, if it is there, and
+    /// `missing` for how long that voice should have sent something and did not.
+    pub(crate) fn tick(&mut self, heard: Option<&Voice>, missing: Option<Duration>, music: &Music) -> Done {
         self.due = true;
-        self.wide = self.hear_wide(heard);
+        let absent = missing.is_some_and(|missing| self.is_left_alone(missing));
+        self.wide = !absent && self.hear_wide(heard);
         if self.wide {
             return Done::default();
         }
         let played = self.own_frame(heard, music);
         self.silent = is_silent(self.codec, &self.frame);
-        let order = self.watchdog.judge(self.silent && self.wants_sound);
+        let order = match absent {
+            true => self.watchdog.fill(),
+            false => self.watchdog.judge(self.silent && self.wants_sound),
+        };
         match order {
             Order::Send | Order::GoOn => {}
             Order::Resume => self.blend.change(),
@@ -532,8 +548,15 @@ impl Ear {
         true
     }
 
+    /// Whether the voice that this ear hears has sent nothing for so long that the ear is filled for it.
+    fn is_left_alone(&self, missing: Duration) -> bool {
+        let hears_voice = self.prompt.is_none() && matches!(self.source, Source::Leg(_)) && self.wants_sound;
+        hears_voice && self.watchdog.covers(missing.min(FRAME_TIME * self.settled))
+    }
+
     /// Ends the tick: the timeline goes on, sent or not.
     pub(crate) const fn advance(&mut self) {
+        self.settled = if self.prompt.is_some() { 0 } else { self.settled.saturating_add(1) };
         self.timeline.timestamp = self.timeline.timestamp.wrapping_add(FRAME as u32);
     }
 

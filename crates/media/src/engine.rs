@@ -201,6 +201,11 @@ impl Engine {
                     leg.ear.watch(on);
                 }
             }
+            Command::Cover { leg, on } => {
+                if let Some(leg) = self.legs.named_mut(leg) {
+                    leg.ear.cover(on);
+                }
+            }
             Command::Measure { leg, mark } => {
                 if let Some(open) = self.legs.named_mut(leg) {
                     self.reports.push_back(Report::Measured { leg, mark, ear: open.ear.mark() });
@@ -523,12 +528,13 @@ impl Engine {
         let Some((leg, heard)) = self.legs.with_voice(slot) else { return };
         let due = leg.control.is_due(now, &mut self.random);
         if !leg.ear.is_covered() {
+            let missing = heard.and_then(|voice| voice.life.missing(now));
             // What an ear is forwarded does not come to it a second time from the buffer; described noise is not.
             let heard = heard.filter(|voice| {
                 let known = !leg.ear_tapped || voice.codec().law().is_some();
                 voice.is_resting() || !(known && leg.ear.is_like(voice.codec()) && voice.is_regular())
             });
-            let done = leg.ear.tick(heard, &self.config.music);
+            let done = leg.ear.tick(heard, missing, &self.config.music);
             if let Some(play) = done.played {
                 self.plays.remove(&play);
                 self.reports.push_back(Report::Played { play, finished: true });

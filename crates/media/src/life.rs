@@ -41,6 +41,10 @@ pub(crate) struct Life {
     claimed: Option<(u32, Duration)>,
     /// It sent comfort noise: it suppresses silence.
     suppresses: bool,
+    /// The newest packet's number and time, by its own clock and by ours.
+    last: Option<(u16, u32, Duration)>,
+    /// It left packets out in a pause and said nothing about it.
+    pauses: bool,
     /// Not to be told as dead again before then.
     told: Option<Duration>,
 }
@@ -49,6 +53,10 @@ pub(crate) struct Life {
 pub(crate) const JUDGED_EVERY: Duration = Duration::from_millis(100);
 /// A control packet so long after the sound shows that only the sound stopped.
 const WITHOUT_SOUND: Duration = Duration::from_secs(1);
+/// No network holds packets back so evenly that a pause this long can be mistaken for one that was meant.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+/// Timestamps and arrivals of a pause that was meant agree so well.
+const PAUSE_SLACK: Duration = Duration::from_millis(100);
 /// So many packets claimed and not come are no accident: half a second of sound.
 const CLAIMED_MAX: u32 = 25;
 
@@ -70,6 +78,26 @@ impl Life {
     pub(crate) fn comfort_noise(&mut self, now: Duration) {
         self.suppresses = true;
         self.sound(now);
+    }
+
+    /// A packet of sound has this number, and this time on a clock of 8 kHz. A far side whose numbers go on where its
+    /// time jumps as ours did has left packets out on purpose (RFC 3551 §4.1), whatever it agreed to.
+    pub(crate) fn numbered(&mut self, now: Duration, sequence: u16, timestamp: u32) {
+        if let Some((before, then, at)) = self.last {
+            let quiet = now.saturating_sub(at);
+            let said = Duration::from_micros(u64::from(timestamp.wrapping_sub(then)) * 125);
+            self.pauses |= sequence == before.wrapping_add(1)
+                && quiet >= PAUSE_MIN
+                && said.abs_diff(quiet) <= PAUSE_SLACK;
+        }
+        self.last = Some((sequence, timestamp, now));
+    }
+
+    /// For how long nothing came though sound is due all the time; for ever if none ever did. None where a pause may
+    /// be meant: on hold, and from a far side that suppresses silence.
+    pub(crate) fn missing(&self, now: Duration) -> Option<Duration> {
+        let due = self.direction == Direction::SendRecv && !self.suppresses && !self.pauses;
+        due.then(|| self.sound.map_or(Duration::MAX, |sound| now.saturating_sub(sound)))
     }
 
     /// A control packet was accepted, with the packets that it says were sent, if it is a sender's.
@@ -208,6 +236,32 @@ mod tests {
         assert_eq!(dead_at(&life), None);
         life.control(ms(5000), None);
         assert_eq!(dead_at(&life), Some(20_000));
+    }
+
+    #[test]
+    fn sound_is_missed_from_who_sent_it_all_the_time_and_from_who_never_did() {
+        let mut life = heard_until(1000);
+        assert_eq!(life.missing(ms(2500)), Some(ms(1500)));
+        assert_eq!(Life::default().missing(ms(2500)), Some(Duration::MAX));
+        life.agreed(ms(2500), Direction::Inactive);
+        assert_eq!(life.missing(ms(9000)), None, "on hold");
+        life.agreed(ms(9000), Direction::SendRecv);
+        life.comfort_noise(ms(9100));
+        assert_eq!(life.missing(ms(12_000)), None, "it suppresses silence");
+    }
+
+    #[test]
+    fn only_numbers_that_go_on_over_a_gap_in_time_show_a_pause_that_was_meant() {
+        let check = |after: u64, sequence: u16, said: u64| {
+            let mut life = heard_until(1000);
+            life.numbered(ms(1000), u16::MAX, 8000);
+            life.numbered(ms(1000 + after), sequence, 8000 + said as u32 * 8);
+            life.missing(ms(9000)).is_none()
+        };
+        assert!(check(1500, 0, 1480), "left out");
+        assert!(!check(1500, 75, 1500), "lost");
+        assert!(!check(1500, 0, 20), "held back");
+        assert!(!check(100, 0, 100), "too short to tell");
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! stream moves the lock, and only a new `Remote` with another address opens it:
 //!
 //! - another port of a known host, with the locked SSRC and the sequence and timestamps going on, when the
-//!   locked port has been quiet for [`REBIND`]: a translator gave the far side another port;
+//!   locked port has been quiet for [`REBIND`]: a translator gave the far side another port. Where both go on
+//!   exactly, packet by packet, [`REBIND_EXACT`] is enough: who can name all three has read the stream;
 //! - another SSRC, or a far jump of the sequence, at the locked address, when the locked one has been quiet for
 //!   [`QUIET`]: the far side began a new stream. If the old one goes on after all, the new one was somebody's who
 //!   forges the address: the old one is ours again at once, and the forged one is shut out.
@@ -31,6 +32,8 @@ pub(crate) const GRACE: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(100);
 /// The locked address has to be quiet for this long before another port of its host follows it.
 const REBIND: Duration = Duration::from_millis(300);
+/// The same, where sequence and timestamps go on without a jump. The locked port has missed as many packets by then.
+const REBIND_EXACT: Duration = Duration::from_millis(50);
 /// Packets in sequence that make a new source believable.
 const PROBATION: u16 = 3;
 /// A sequence number further from the last one than this does not continue it: RFC 3550 A.1 takes as much.
@@ -78,6 +81,8 @@ enum State {
 struct Locked {
     address: SocketAddr,
     stream: Stream,
+    /// Ticks of a packet, once two came in sequence.
+    step: Option<u32>,
     /// When it was heard last.
     heard: Duration,
     rival: Option<Rival>,
@@ -104,12 +109,14 @@ struct Left {
 }
 
 /// A source that may become the locked one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rival {
     address: SocketAddr,
     ssrc: u32,
     next: u16,
     seen: u16,
+    /// Of its packets, how many in a row went on exactly.
+    exact: u16,
 }
 
 impl SourceLock {
@@ -179,7 +186,15 @@ impl SourceLock {
 
 impl Locked {
     const fn new(now: Duration, address: SocketAddr, header: &Header) -> Self {
-        Self { address, stream: Stream::of(header), heard: now, rival: None, left: None, forged: None }
+        Self {
+            address,
+            stream: Stream::of(header),
+            step: None,
+            heard: now,
+            rival: None,
+            left: None,
+            forged: None,
+        }
     }
 
     fn admit(
@@ -191,6 +206,9 @@ impl Locked {
         let continues = self.stream.is_continued_by(header);
         if from == self.address && continues {
             self.heard = now;
+            if header.sequence == self.stream.sequence.wrapping_add(1) {
+                self.step = Some(header.timestamp.wrapping_sub(self.stream.timestamp));
+            }
             self.stream = Stream::of(header);
             return Verdict::Ours;
         }
@@ -203,7 +221,7 @@ impl Locked {
             return Verdict::Foreign;
         }
         let returns = !moves && self.returns(now, header);
-        let proven = self.probe(from, header) >= PROBATION && quiet >= if moves { REBIND } else { QUIET };
+        let proven = self.probe(from, header).is_proven(quiet, moves);
         if !(proven || returns) {
             return Verdict::Foreign;
         }
@@ -218,15 +236,33 @@ impl Locked {
         if moves { Verdict::Ours } else { Verdict::OursAnew }
     }
 
-    /// How many packets in a row, this one included, this source has sent.
-    fn probe(&mut self, address: SocketAddr, header: &Header) -> u16 {
-        let known = self.rival.as_ref().filter(|rival| {
-            rival.address == address && rival.ssrc == header.ssrc && rival.next == header.sequence
-        });
-        let seen = known.map_or(1, |rival| (rival.seen + 1).min(PROBATION));
-        let next = header.sequence.wrapping_add(1);
-        self.rival = Some(Rival { address, ssrc: header.ssrc, next, seen });
-        seen
+    /// What is known of this source with this packet.
+    fn probe(&mut self, address: SocketAddr, header: &Header) -> Rival {
+        let (next, ssrc) = (header.sequence.wrapping_add(1), header.ssrc);
+        let known = self.rival.take().filter(|rival| rival.address == address && rival.ssrc == ssrc);
+        let (before, seen, exact) = known.map_or((next, 0, 0), |rival| (rival.next, rival.seen, rival.exact));
+        let rival = Rival {
+            address,
+            ssrc,
+            next,
+            seen: if before == header.sequence { (seen + 1).min(PROBATION) } else { 1 },
+            exact: match self.goes_on_exactly(header) {
+                // The same packet twice proves nothing.
+                true if before != next || exact == 0 => (exact + 1).min(PROBATION),
+                true => exact,
+                false => 0,
+            },
+        };
+        self.rival.insert(rival).clone()
+    }
+
+    /// Whether a packet has the very timestamp that the locked stream's packet of its number would have, and is so
+    /// far ahead that the locked port has missed some.
+    fn goes_on_exactly(&self, header: &Header) -> bool {
+        let ahead = header.sequence.wrapping_sub(self.stream.sequence);
+        let said = header.timestamp.wrapping_sub(self.stream.timestamp);
+        let due = self.step.filter(|step| *step > 0).map(|step| step.wrapping_mul(u32::from(ahead)));
+        (1..=NEAR).contains(&ahead) && header.ssrc == self.stream.ssrc && due == Some(said)
     }
 
     /// Whether the stream that was left goes on after all.
@@ -248,6 +284,14 @@ impl Locked {
     fn is_on_time(&self, quiet: Duration, header: &Header) -> bool {
         let ahead = header.timestamp.wrapping_sub(self.stream.timestamp);
         u128::from(ahead) <= (quiet + AHEAD).as_millis() * 48
+    }
+}
+
+impl Rival {
+    /// Whether it is believed after the locked source has been quiet for so long.
+    fn is_proven(&self, quiet: Duration, moves: bool) -> bool {
+        let in_sequence = self.seen >= PROBATION && quiet >= if moves { REBIND } else { QUIET };
+        in_sequence || (moves && self.exact >= PROBATION && quiet >= REBIND_EXACT)
     }
 }
 
@@ -376,13 +420,36 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_goes_on_at_another_port_of_its_host_is_followed_after_300_ms() {
+    fn a_stream_that_goes_on_exactly_at_another_port_of_its_host_is_followed_with_the_third_packet() {
         let mut lock = locked();
         let verdicts = run(&mut lock, "203.0.113.5:5000", 1, 101..150);
         let first = verdicts.iter().position(|verdict| *verdict == Verdict::Ours);
-        assert_eq!(first, Some(14), "{verdicts:?}");
-        assert!(verdicts[14..].iter().all(|verdict| *verdict == Verdict::Ours));
+        assert_eq!(first, Some(2), "{verdicts:?}");
+        assert!(verdicts[2..].iter().all(|verdict| *verdict == Verdict::Ours));
         assert_eq!(lock.destination(), Some(at("203.0.113.5:5000")));
+    }
+
+    #[test]
+    fn packets_that_are_lost_doubled_and_overtaken_on_the_way_to_another_port_delay_it_by_themselves_alone() {
+        let mut lock = locked();
+        let verdicts = [102, 102, 101, 105].map(|sequence| {
+            let now = MS * (2000 + 20 * u32::from(sequence - 100));
+            lock.admit(now, at("203.0.113.5:5000"), &spoken(1, sequence))
+        });
+        assert_eq!(verdicts, [Verdict::Foreign, Verdict::Foreign, Verdict::Foreign, Verdict::Ours]);
+    }
+
+    #[test]
+    fn a_stream_whose_time_jumps_at_another_port_is_followed_after_300_ms() {
+        let mut lock = locked();
+        let verdicts: Vec<Verdict> = (101..150)
+            .map(|n| {
+                let header = Header { timestamp: u32::from(n) * 160 + 7, ..from(1, n) };
+                lock.admit(MS * (20 * u32::from(n)), at("203.0.113.5:5000"), &header)
+            })
+            .collect();
+        let first = verdicts.iter().position(|verdict| *verdict == Verdict::Ours);
+        assert_eq!(first, Some(14), "{verdicts:?}");
     }
 
     #[test]

@@ -243,6 +243,7 @@ impl Voice {
         let kind = match kind {
             Kind::Audio(codec) => {
                 self.reception.arrived(now, header.timestamp);
+                self.life.numbered(now, header.sequence, header.timestamp);
                 Arrived::Audio(codec)
             }
             Kind::Event => Arrived::Event(self.on_event(&header, payload)),

@@ -25,6 +25,8 @@ pub(crate) struct Watchdog {
     patience: u32,
     silent: u32,
     filling: bool,
+    /// Whether a voice that sends nothing is filled for, watched or not.
+    cover: bool,
 }
 
 /// What the watchdog says about a frame that is about to be sent.
@@ -44,7 +46,13 @@ impl Watchdog {
     /// A limit of zero means no watchdog.
     pub(crate) fn new(on: bool, limit: Duration) -> Self {
         let patience = limit.saturating_sub(MARGIN).max(limit / 2).as_millis() / FRAME_TIME.as_millis();
-        Self { on: on && !limit.is_zero(), patience: patience as u32, silent: 0, filling: false }
+        Self {
+            on: on && !limit.is_zero(),
+            patience: patience as u32,
+            silent: 0,
+            filling: false,
+            cover: false,
+        }
     }
 
     /// Switches; a watch that begins counts from here.
@@ -52,6 +60,25 @@ impl Watchdog {
         if on != self.on {
             self.on = on && self.patience > 0;
             self.silent = 0;
+        }
+    }
+
+    /// Switches the filling for voices that send nothing.
+    pub(crate) const fn cover(&mut self, on: bool) {
+        self.cover = on && self.patience > 0;
+    }
+
+    /// Whether a voice that has sent nothing for so long is filled for.
+    pub(crate) fn covers(&self, missing: Duration) -> bool {
+        self.cover && missing >= FRAME_TIME * self.patience
+    }
+
+    /// Fills, whatever the ear's own source has.
+    pub(crate) const fn fill(&mut self) -> Order {
+        self.silent = self.silent.saturating_add(1);
+        match std::mem::replace(&mut self.filling, true) {
+            false => Order::Fill,
+            true => Order::GoOn,
         }
     }
 

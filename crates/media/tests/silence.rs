@@ -141,3 +141,68 @@ fn a_stall_of_our_own_counts_as_silence_in_the_measure() {
     let ear = measured(&mut world, caller);
     assert!(ear.silence_longest >= SECOND * 3 - Duration::from_millis(220), "{ear:?}");
 }
+
+/// A mouth that sends a tone in the seconds that it is asked about, and nothing in others.
+fn talks_in(seconds: impl Fn(u64) -> bool + 'static) -> Mouth {
+    let mut tone = tone_of(BOT);
+    Box::new(move |n| seconds(n / 50).then(|| tone(n)).flatten())
+}
+
+/// A caller and an agent who talk, both covered.
+fn talking(agent: Mouth, config: EngineConfig) -> (World, LegId, LegId) {
+    let mut world = World::with(config);
+    let caller = world.open(1, Codec::Pcma, quiet());
+    let agent = world.open(2, Codec::Pcma, agent);
+    world.wire(&[(caller, Source::Leg(agent)), (agent, Source::Leg(caller))]);
+    for leg in [caller, agent] {
+        world.command(Command::Cover { leg, on: true });
+    }
+    (world, caller, agent)
+}
+
+#[test]
+fn a_covered_ear_is_filled_for_a_voice_that_stops_or_never_comes_until_its_first_packet() {
+    for config in [config(), world::buffered()] {
+        for heard in [0_u64, 5] {
+            let (mut world, caller, agent) =
+                talking(talks_in(move |second| second < heard || second >= heard + 5), config.clone());
+            world.run(SECOND * heard as u32 + SECOND * 5);
+            let longest = longest(&mut world, caller);
+            assert!(longest <= LIMIT && longest > SECOND, "heard for {heard} s: {longest:?}");
+            assert_eq!(world.told(&Report::Filled { leg: caller }), 1);
+            assert!((level::dbov(&world.far(caller).sound(50)) - level::MUSIC).abs() < 3.0);
+            assert_eq!(world.told(&Report::Filled { leg: agent }), 0, "silence is packets too");
+            world.run(SECOND);
+            assert!((world.far(caller).hears(BOT, 30) + 20.0).abs() < 0.3, "{heard} s");
+            assert!(world.far(caller).hears(392.0, 30) < -60.0, "no music under the voice");
+        }
+    }
+}
+
+#[test]
+fn a_covered_ear_is_let_alone_with_a_voice_that_pauses_in_packets_or_leaves_them_out_on_purpose() {
+    let (mut world, caller, _) = talking(quiet(), config());
+    world.run(SECOND * 20);
+    assert_eq!(world.told(&Report::Filled { leg: caller }), 0);
+    // It leaves packets out for half a second first: its numbers go on, its time does not wait.
+    let mut tone = tone_of(BOT);
+    let pauses = move |n: u64| (!(50..75).contains(&n) && n < 150).then(|| tone(n)).flatten();
+    let (mut world, caller, _) = talking(Box::new(pauses), config());
+    world.run(SECOND * 6);
+    assert_eq!(world.told(&Report::Filled { leg: caller }), 0);
+}
+
+#[test]
+fn a_prompt_over_a_voice_that_is_gone_begins_the_time_anew_and_uncovered_ears_stay_silent() {
+    let (mut world, caller, agent) = talking(talks_in(|second| second < 2), config());
+    world.command(Command::Cover { leg: agent, on: false });
+    world.run(SECOND * 3);
+    world.play(caller, tone::sine(500.0, -22.0, 8000));
+    world.run(STEP * 137);
+    assert_eq!(world.told(&Report::Filled { leg: caller }), 0, "1.8 s after the prompt");
+    world.run(STEP * 10);
+    assert_eq!(world.told(&Report::Filled { leg: caller }), 1);
+    world.fars.get_mut(&caller).expect("it is open").mouth = mute();
+    world.run(SECOND * 5);
+    assert_eq!(world.told(&Report::Filled { leg: agent }), 0);
+}
