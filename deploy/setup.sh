@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build=(build-essential cmake pkg-config flite1-dev curl ca-certificates)
-tests=(sip-tester baresip-core procps)
+tests=(sip-tester baresip-core openssl procps)
 
 wanted=("${build[@]}")
 [ "${1:-}" = "--tests" ] && wanted+=("${tests[@]}")

@@ -132,6 +132,11 @@ impl Agent {
         self.last_offer = offer;
     }
 
+    /// Whether they are neither held for a call nor in one.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.doing, Doing::Idle | Doing::WrappingUp { .. })
+    }
+
     pub(crate) fn talks(&mut self, now: Duration, reservation: ReservationId) {
         self.doing = Doing::Talking(reservation);
         self.doing_since = now;

@@ -209,6 +209,28 @@ impl Distributor {
         self.share_out(now);
     }
 
+    /// Takes that the agent gave the conversation to somebody else, and wraps up. If that is an agent who is in no other
+    /// call, the reservation is theirs from here on; otherwise it ends.
+    pub fn moved(&mut self, now: Duration, reservation: ReservationId, to: Option<&AgentId>) {
+        self.settle(now);
+        let talking = self.reservations.get_mut(&reservation).filter(|held| held.stage == Stage::Talking);
+        if let Some(held) = talking
+            && to != Some(&held.agent)
+        {
+            match to.and_then(|to| self.agents.get_mut(to)).filter(|next| next.is_free()) {
+                Some(next) => {
+                    next.talks(now, reservation);
+                    let before = std::mem::replace(&mut held.agent, next.config.id.clone());
+                    if let Some(before) = self.agents.get_mut(&before) {
+                        before.wraps_up(now, self.rules.wrap_up);
+                    }
+                }
+                None => self.release(now, reservation),
+            }
+        }
+        self.share_out(now);
+    }
+
     /// The time that [`Self::poll_timeout`] named has come. Any other time does no harm.
     pub fn alarm(&mut self, now: Duration) {
         self.settle(now);

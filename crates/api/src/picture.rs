@@ -57,6 +57,7 @@ impl CallSnapshot {
             | Action::AgentRefused { .. }
             | Action::AgentTook { .. }
             | Action::AgentFree { .. }
+            | Action::AgentMoved { .. }
             | Action::ShowBrief { .. }
             | Action::Finished => {}
         }

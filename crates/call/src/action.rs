@@ -89,6 +89,14 @@ pub enum Action {
         /// Which reservation.
         reservation: ReservationId,
     },
+    /// The agent gave the conversation to somebody else and wraps up. If that is an agent of ours, the reservation is
+    /// theirs from here on.
+    AgentMoved {
+        /// Which reservation.
+        reservation: ReservationId,
+        /// Whose it is now; `None` for somebody outside.
+        to: Option<AgentId>,
+    },
     /// Show the brief to the agent while the phone rings, and keep it current.
     ShowBrief {
         /// Who sees it.

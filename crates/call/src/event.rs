@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use segue_acd::Notice;
+use segue_acd::{AgentId, Notice, QueueId};
 use segue_trigger::Utterance;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,23 @@ pub enum Event {
         attempt: AttemptId,
         /// On hold from here on, or not any more.
         held: bool,
+    },
+    /// The agent's phone gives the caller to a queue (REFER).
+    Referred {
+        /// The agent's attempt.
+        attempt: AttemptId,
+        /// Which queue.
+        queue: QueueId,
+    },
+    /// The agent's phone gave their side of the call to somebody else (REFER, Replaces), who speaks on the same leg from
+    /// here on.
+    Transferred {
+        /// The agent's attempt.
+        attempt: AttemptId,
+        /// Who it is, if it is an agent of ours.
+        agent: Option<AgentId>,
+        /// Their name as it is spoken; empty for anybody else.
+        name: String,
     },
     /// A piece of transcript.
     Heard(Utterance),

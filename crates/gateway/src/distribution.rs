@@ -30,6 +30,8 @@ pub(crate) enum Request {
     Took(ReservationId),
     /// The agent's conversation is over.
     Freed(ReservationId),
+    /// The agent gave the conversation to this agent, or to somebody outside.
+    Moved(ReservationId, Option<AgentId>),
     /// An agent says something of themselves.
     Presence(AgentId, Presence, oneshot::Sender<Result<AgentView, UnknownAgent>>),
     /// A phone came or went, by its user name.
@@ -113,6 +115,7 @@ impl Task {
             Request::Refused(reservation, refusal) => self.distributor.refused(now, reservation, refusal),
             Request::Took(reservation) => self.distributor.took(now, reservation),
             Request::Freed(reservation) => self.distributor.freed(now, reservation),
+            Request::Moved(reservation, to) => self.distributor.moved(now, reservation, to.as_ref()),
             Request::Presence(agent, presence, reply) => {
                 let said = self.distributor.presence(now, &agent, presence);
                 let view = said.and_then(|()| self.distributor.agent(&agent).ok_or(UnknownAgent(agent)));

@@ -17,7 +17,7 @@ use segue_acd::{Distributor, QueueId, TicketId};
 use segue_api::{Board, Feed};
 use segue_call::{Event, Policy};
 use segue_media::{DeadLimits, EngineConfig, OpusEffort};
-use segue_sip::{IncomingCall, Refusal, Sip, SipEvent};
+use segue_sip::{IncomingCall, Refusal, Sip, SipConfig, SipEvent};
 use segue_speech::Flite;
 use segue_store::{Followed, PolicyText, Store, StoreConfig};
 use segue_trigger::RuleSet;
@@ -115,11 +115,11 @@ impl Gateway {
         part_tasks.spawn(upkeep::forget_old(store.clone(), clock, settings.store.keep_days));
         let media = MediaPlane::start(&settings.media, &engine_config(&settings.media), clock)
             .context("the media threads cannot start")?;
-        let flite: Arc<dyn segue_speech::Synthesizer> = Arc::new(Flite);
         let (voice, voice_thread) =
-            Voice::start(flite, &settings.synthesis).context("the voice cannot start")?;
+            Voice::start(Arc::new(Flite), &settings.synthesis).context("the voice cannot start")?;
         let speech = recognition::start(&settings.recognition, clock)?;
         let agents = config.people.agents.iter().map(|agent| (agent.id.clone(), agent.clone())).collect();
+        let queues = config.people.queues.iter().map(|queue| queue.id.0.clone()).collect();
         let policy = Arc::new(settings.call.clone());
         let rules = Arc::new(RuleSet::new(&config.rules)?);
         let followed = Followed { policy: settings.call.clone(), rules: config.rules };
@@ -132,8 +132,8 @@ impl Gateway {
             .context("homer.collector")?
             .map(|(homer, _ends_with_us)| homer);
         let (recorder, recorder_thread) = start_recorder(&settings.recording)?.unzip();
-        let mut sip_config = signalling::config(&settings)?;
-        sip_config.observer = homer.clone().map(Homer::observer);
+        let observer = homer.clone().map(Homer::observer);
+        let sip_config = SipConfig { observer, ..signalling::config(&settings, queues)? };
         let (sip, driver, events) = Sip::bind(sip_config, cancel.clone()).await?;
         let mut sip_tasks = JoinSet::new();
         sip_tasks.spawn(driver.run());

@@ -32,11 +32,11 @@ fn dialogs(rules: &SipDialogs) -> DialogPolicy {
     }
 }
 
-/// The SIP part's configuration.
+/// The SIP part's configuration; agents who may transfer may do so to these queues.
 ///
 /// # Errors
 /// An address that cannot be read; `segue check` says which.
-pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
+pub(crate) fn config(settings: &Settings, queues: Vec<String>) -> anyhow::Result<SipConfig> {
     let sip = &settings.sip;
     let mut trunks = Vec::with_capacity(sip.trunks.len());
     for trunk in &sip.trunks {
@@ -79,7 +79,11 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<SipConfig> {
             strangers_per_second: sip.limits.strangers_per_second,
             ..SipLimits::default()
         },
-        dialogs: DialogPolicy { keys_in_clear: settings.media.srtp.keys_in_clear, ..dialogs(&sip.dialogs) },
+        dialogs: DialogPolicy {
+            keys_in_clear: settings.media.srtp.keys_in_clear,
+            transfer_queues: queues,
+            ..dialogs(&sip.dialogs)
+        },
         timers: SipTimers { alive_every: Duration::from_secs(sip.alive_every_s), ..SipTimers::default() },
         ..SipConfig::default()
     })

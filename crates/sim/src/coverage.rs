@@ -85,6 +85,8 @@ impl Coverage {
             Event::Held { held, .. } => self.reached("held", held),
             Event::Customer(_) => self.reached("customer found in phase", &watch.phase()),
             Event::Alarm
+            | Event::Referred { .. }
+            | Event::Transferred { .. }
             | Event::Ringing { .. }
             | Event::Answered { .. }
             | Event::Heard(_)
@@ -117,6 +119,7 @@ impl Coverage {
             | Action::Withdraw { .. }
             | Action::AgentTook { .. }
             | Action::AgentFree { .. }
+            | Action::AgentMoved { .. }
             | Action::ShowBrief { .. }
             | Action::Promise(_)
             | Action::Note(_)

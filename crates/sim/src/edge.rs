@@ -111,6 +111,9 @@ impl World {
             Action::AgentFree { reservation } => {
                 self.timeline.after(soon, Thing::Ask(number, Request::Freed(reservation)));
             }
+            Action::AgentMoved { reservation, to } => {
+                self.timeline.after(soon, Thing::Ask(number, Request::Moved(reservation, to)));
+            }
             Action::Publish(milestone) => self.react(number, &milestone),
             Action::AnswerCaller
             | Action::RefuseCaller { .. }

@@ -21,6 +21,7 @@ pub(crate) enum Request {
     Refused(ReservationId, Refusal),
     Took(ReservationId),
     Freed(ReservationId),
+    Moved(ReservationId, Option<AgentId>),
 }
 
 /// The real distributor and what its notices have said.
@@ -67,6 +68,7 @@ impl Switchboard {
                 }
             }
             Request::Took(reservation) => self.acd.took(now, reservation),
+            Request::Moved(reservation, to) => self.acd.moved(now, reservation, to.as_ref()),
             Request::Freed(reservation) => {
                 self.held.remove(&reservation);
                 self.acd.freed(now, reservation);

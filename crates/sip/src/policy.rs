@@ -19,6 +19,9 @@ pub struct DialogPolicy {
     pub redirect_hosts: Vec<String>,
     /// Where a party that may transfer its side by REFER may transfer it to; anything else is refused with 403.
     pub transfer_hosts: Vec<String>,
+    /// Users of ours who are queues and no phones: a party that may transfer its side and names one of them asks the
+    /// gateway for a handoff there.
+    pub transfer_queues: Vec<String>,
     /// Whether keys of SRTP (a=crypto) are taken and sent where signalling is not TLS, for all on the way to read.
     pub keys_in_clear: bool,
 }
@@ -32,6 +35,7 @@ impl Default for DialogPolicy {
             redirects_max: 0,
             redirect_hosts: Vec::new(),
             transfer_hosts: Vec::new(),
+            transfer_queues: Vec::new(),
             keys_in_clear: false,
         }
     }

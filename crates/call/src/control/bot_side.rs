@@ -138,6 +138,8 @@ impl WithBot {
             | News::AgentUp
             | News::AgentUnreached(_)
             | News::AgentGone(_)
+            | News::Referred(_)
+            | News::AgentMoved(_)
             | News::Choice(_)
             | News::Spoken(..)
             | News::Ticket(_)

@@ -59,6 +59,8 @@ impl Ending {
             | News::AgentUp
             | News::AgentUnreached(_)
             | News::AgentGone(_)
+            | News::Referred(_)
+            | News::AgentMoved(_)
             | News::Choice(_)
             | News::Request(_)
             | News::Ticket(_)

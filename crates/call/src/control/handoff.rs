@@ -229,6 +229,8 @@ impl Handoff {
             News::Request(_) | News::BotUp | News::BotUnreached(_) | News::BotGone(_) => {
                 State::HandingOff(self)
             }
+            // An agent who is being briefed has no caller to give away.
+            News::Referred(_) | News::AgentMoved(_) => State::HandingOff(self),
             News::Recalled(_)
             | News::Spoken(Spoken::Preface | Spoken::Farewell, _)
             | News::Due(Timer::Prompt | Timer::BotConnect | Timer::Talk | Timer::Farewell) => {

@@ -1,6 +1,6 @@
 //! What an event means to the states: whose it is, and nothing that is late.
 
-use segue_acd::{Notice, QueueId};
+use segue_acd::{AgentId, Notice, QueueId};
 use segue_trigger::Decision;
 
 use super::{core::Spoken, timers::Timer};
@@ -23,6 +23,10 @@ pub(crate) enum News {
     AgentUnreached(DialFailure),
     /// The agent's leg, which was up, is gone.
     AgentGone(LegEnd),
+    /// The agent gives the caller to a queue.
+    Referred(Request),
+    /// Somebody else speaks on the agent's leg.
+    AgentMoved(Moved),
     /// The agent chose by key or on screen.
     Choice(AgentChoice),
     /// A prompt ended; whether it was heard at all.
@@ -46,6 +50,15 @@ pub(crate) enum Heard {
     Yes,
     /// It could not be rendered or played.
     No,
+}
+
+/// To whom an agent gave their side of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Moved {
+    /// `None` for somebody outside.
+    pub(crate) agent: Option<AgentId>,
+    /// As it is spoken; empty for somebody outside.
+    pub(crate) name: String,
 }
 
 /// Why a human is wanted, and where, if that was said.

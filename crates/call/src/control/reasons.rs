@@ -1,6 +1,6 @@
 //! Reasons for a handoff that no rule over the transcript finds: keys, bots, other systems, broken legs.
 
-use segue_acd::QueueId;
+use segue_acd::{AgentId, QueueId};
 use segue_trigger::{Advice, Decision, Reason};
 
 use super::news::Request;
@@ -27,6 +27,17 @@ pub(crate) fn bot_failed(how: &str) -> Request {
 /// The agent's leg broke in the conversation (R20).
 pub(crate) fn agent_lost(how: &str) -> Request {
     request("R20", "agent_lost", how, None)
+}
+
+/// The agent gives the caller to a queue.
+pub(crate) fn referred(queue: &QueueId) -> Request {
+    request("REFER", "transferred", "the agent gave the caller to a queue", Some(&queue.0))
+}
+
+/// The agent gave the call to somebody else, who has it already.
+pub(crate) fn moved(agent: Option<&AgentId>) -> Request {
+    let whom = agent.map_or_else(|| "somebody outside".to_owned(), AgentId::to_string);
+    request("REFER", "transferred", &format!("the agent gave the call to {whom}"), None)
 }
 
 fn request(rule: &str, code: &str, evidence: &str, queue: Option<&str>) -> Request {

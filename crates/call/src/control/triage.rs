@@ -5,7 +5,7 @@ use segue_trigger::{Advice, Decision, Signal, Speaker, Utterance};
 use super::{
     core::Core,
     legs::Leg,
-    news::{Heard, News, Request},
+    news::{Heard, Moved, News, Request},
     reasons,
     transcript::Kept,
 };
@@ -53,6 +53,14 @@ pub(crate) fn triage(core: &mut Core, event: Event, before_bridge: bool) -> Tria
                 core.hold(party, held);
             }
             Triaged::Nothing
+        }
+        Event::Referred { attempt, queue } => {
+            let request = || News::Referred(reasons::referred(&queue));
+            (core.legs.party(attempt) == Some(Party::Agent)).then(request).into()
+        }
+        Event::Transferred { attempt, agent, name } => {
+            let moved = News::AgentMoved(Moved { agent, name });
+            (core.legs.party(attempt) == Some(Party::Agent)).then_some(moved).into()
         }
         Event::Heard(utterance) => Triaged::News(heard(core, utterance, before_bridge)),
         Event::Played { playback, how } => {

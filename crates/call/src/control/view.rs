@@ -104,7 +104,7 @@ impl Call {
                 queue: self.core.known.queue.clone(),
                 place: None,
                 agent: talk.record.agent.clone(),
-                agent_name: Some(talk.name.clone()),
+                agent_name: Some(talk.name.clone()).filter(|name| !name.is_empty()),
             }),
             State::Connecting(_) | State::WithBot(_) | State::Ending(_) | State::Ended => None,
         }

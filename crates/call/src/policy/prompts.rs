@@ -391,6 +391,7 @@ const ENGLISH_REASONS: &[(&str, &str)] = &[
     ("explicit_request", "As you asked"),
     ("dtmf_zero", "As you asked"),
     ("bot_failed", "As our assistant is not available"),
+    ("transferred", "As our colleague asked me to"),
     ("agent_lost", "As your connection to our colleague was lost"),
     (DEFAULT, "So that you get the right help"),
 ];

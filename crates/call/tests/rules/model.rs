@@ -75,6 +75,8 @@ impl Model {
             | Event::BotDeclared(_)
             | Event::Key { .. }
             | Event::Held { .. }
+            | Event::Referred { .. }
+            | Event::Transferred { .. }
             | Event::Heard(_)
             | Event::Played { .. }
             | Event::Asked(_)
@@ -139,6 +141,10 @@ impl Model {
                 self.tickets.clear();
                 Ok(())
             }
+            Action::AgentMoved { reservation, .. } => rule(
+                self.held.map(|(held, _)| held) == Some(*reservation),
+                "only the agent who is held can give the call away",
+            ),
             Action::AgentFree { reservation } => {
                 let held = self.held.take().map(|(held, _)| held);
                 rule(held == Some(*reservation), "an agent is freed once")

@@ -125,6 +125,12 @@ impl Run {
             21 => Event::BotDeclared(Declared { queue: Some("billing".into()), ..Declared::default() }),
             22 => Event::Asked(HandoffOrder { by: "crm".into(), reason: String::new(), queue: None }),
             23 if step.choice < 60 => Event::Recalled { handoff: step.back + 1 },
+            23 if step.choice < 120 => Event::Referred { attempt, queue: "billing".into() },
+            23 => Event::Transferred {
+                attempt,
+                agent: (step.choice < 200).then(|| "robin".into()),
+                name: "Robin".into(),
+            },
             24 => Event::Customer(BTreeMap::from([("name".into(), "Anna".into())])),
             25 if step.choice < 10 => Event::Shutdown,
             26 if step.choice < 20 => {

@@ -38,6 +38,7 @@ fn short_prompts() -> Prompts {
     serde_json::from_str(
         r#"{
         "reasons": {"explicit_request": "asked", "dtmf_zero": "pressed", "bot_failed": "broken", "agent_lost": "lost",
+                    "transferred": "transferred",
                     "default": "because"},
         "queues": {"billing": "B", "default": "G"},
         "messages": {
@@ -359,6 +360,9 @@ fn line(action: &Action, whisper: &str) -> String {
         Action::AgentRefused { reservation, refusal } => format!("refused {reservation} {refusal:?}"),
         Action::AgentTook { reservation } => format!("took {reservation}"),
         Action::AgentFree { reservation } => format!("free {reservation}"),
+        Action::AgentMoved { reservation, to } => {
+            format!("moved {reservation} {}", to.as_ref().map_or("outside", |to| &to.0))
+        }
         Action::ShowBrief { agent, .. } => format!("show brief {agent}"),
         Action::Promise(entry) => format!("promise {}", kept(entry)),
         Action::Note(entry) => format!("note {}", kept(entry)),

@@ -12,4 +12,5 @@ mod harness;
 mod hold;
 mod late;
 mod request;
+mod transfer;
 mod waiting;

@@ -50,7 +50,11 @@ impl CallTask {
             Action::AgentRefused { reservation, refusal } => {
                 self.tell(Request::Refused(reservation, refusal)).await;
             }
-            Action::AgentTook { reservation } => self.tell(Request::Took(reservation)).await,
+            Action::AgentTook { reservation } => {
+                self.tell(Request::Took(reservation)).await;
+                self.allow_transfer().await;
+            }
+            Action::AgentMoved { reservation, to } => self.tell(Request::Moved(reservation, to)).await,
             Action::AgentFree { reservation } => self.tell(Request::Freed(reservation)).await,
             Action::ShowBrief { agent, brief } => self.show_brief(&agent, &brief),
             Action::Promise(entry) => {
@@ -97,6 +101,13 @@ impl CallTask {
             wires.push((ear, source));
         }
         self.media.command(Command::Wire(wires))?;
+        for (party, source) in ears {
+            if let (Some(leg), Party::Caller | Party::Agent) = (self.legs.ear(*party), party) {
+                // A bot would take music for speech. People are not left in silence when packets stop to come.
+                let on = self.parts.settings.media.fill_missing && matches!(source, Source::Voice(_));
+                self.media.command(Command::Cover { leg, on })?;
+            }
+        }
         let to_caller = ears.iter().find(|(party, _)| *party == Party::Caller);
         if let (Some((_, source)), Some(leg)) = (to_caller, self.legs.ear(Party::Caller)) {
             // People and bots may pause as long as they like; what the gateway itself plays is watched (M16).
@@ -267,7 +278,6 @@ impl CallTask {
             }
             Destination::Agent(_) => (times.ring_max, false, self.carried.to_agent(&sip.headers)),
         };
-        let transfer_allowed = sip.dialogs.agent_transfers && matches!(to, Destination::Agent(_));
         let mut headers = vec![("X-Segue-Call-Id".to_owned(), self.id.0.clone())];
         headers.extend(carried);
         let user = match &target {
@@ -285,7 +295,7 @@ impl CallTask {
             ring_max,
             handoff_allowed,
             credentials: None,
-            options: DialOptions { transfer_allowed, ..DialOptions::default() },
+            options: DialOptions::default(),
         })
     }
 

@@ -125,7 +125,8 @@ impl CallTask {
                 self.key_told(attempt, key);
                 None
             }
-            LegEvent::OfferRefused { .. } | LegEvent::Transferred { .. } | LegEvent::ReferProgress { .. } => {
+            LegEvent::Transferred { to } => Some(self.transferred(attempt, &to)),
+            LegEvent::OfferRefused { .. } | LegEvent::ReferProgress { .. } => {
                 tracing::info!(?attempt, news = news_name(&event), "a leg goes on");
                 None
             }
@@ -153,7 +154,40 @@ impl CallTask {
         if party == Party::Bot {
             self.carried.bot = headers;
         }
-        (party == Party::Bot).then(|| Event::BotDeclared(self.declaration(declared)))
+        match (party, declared.queue.as_deref()) {
+            (Party::Bot, _) => Some(Event::BotDeclared(self.declaration(declared))),
+            (Party::Agent, Some(queue)) => {
+                tracing::info!(?attempt, queue, "an agent gives the caller to a queue");
+                Some(Event::Referred { attempt, queue: queue.into() })
+            }
+            (Party::Caller | Party::Agent, _) => None,
+        }
+    }
+
+    /// Somebody else has the far side of a leg: an agent of ours by the user that registers or the address that is
+    /// dialled, or somebody outside.
+    fn transferred(&self, attempt: AttemptId, to: &str) -> Event {
+        let (user, host) = user_and_host(to);
+        let outside = self.parts.settings.sip.dialogs.transfer_hosts.iter().any(|known| known == host);
+        let agent = self.parts.agents.values().find(|agent| {
+            agent.address.as_deref() == Some(to) || (!outside && agent.user.as_deref() == Some(user))
+        });
+        let (agent, name) =
+            agent.map_or((None, String::new()), |agent| (Some(agent.id.clone()), agent.name.clone()));
+        tracing::info!(
+            ?attempt,
+            to = agent.as_ref().map_or("somebody outside", |to| &to.0),
+            "an agent gave the call away"
+        );
+        Event::Transferred { attempt, agent, name }
+    }
+
+    /// An agent who talks to the caller may give the call away, if that is allowed at all.
+    pub(super) async fn allow_transfer(&mut self) {
+        let allowed = self.parts.settings.sip.dialogs.agent_transfers;
+        if let Some(control) = self.legs.control(Party::Agent).filter(|_| allowed) {
+            control.allow_transfer(true).await;
+        }
     }
 
     /// A key by INFO. The engine passes it on, and knows whether the media told of the same press.
@@ -307,6 +341,16 @@ pub(super) async fn pass_leg_on(attempt: AttemptId, mut leg: SipLeg, news: mpsc:
     }
 }
 
+/// The user and the host of a SIP URI.
+fn user_and_host(uri: &str) -> (&str, &str) {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let (user, host) = rest.split_once('@').unwrap_or(("", rest));
+    let host = host.split([';', '?']).next().unwrap_or(host);
+    // An IPv6 address has colons of its own.
+    let port = host.rfind(':').filter(|at| !host.get(*at..).unwrap_or_default().contains(']'));
+    (user, port.and_then(|at| host.get(..at)).unwrap_or(host))
+}
+
 fn how_failed(kind: FailureKind) -> DialFailure {
     match kind {
         FailureKind::Busy => DialFailure::Busy,
@@ -323,7 +367,7 @@ fn how_failed(kind: FailureKind) -> DialFailure {
 const fn news_name(event: &LegEvent) -> &'static str {
     match event {
         LegEvent::OfferRefused { .. } => "a change of media was refused",
-        LegEvent::Transferred { .. } => "the far side gave its place to somebody else",
+        LegEvent::Transferred { .. } => "the far side is somebody else",
         LegEvent::ReferProgress { .. } => "a transfer that we asked for goes on",
         LegEvent::MediaChanged { .. } => "media changed",
         LegEvent::HandoffRequested { .. } => "a handoff was asked for",

@@ -105,6 +105,18 @@ impl Legs {
         self.legs.keys().next().copied()
     }
 
+    /// The signalling of a party's newest leg, if that is up.
+    pub(super) fn control(&self, party: Party) -> Option<&LegControl> {
+        let newest = self.legs.values().rev().find(|leg| leg.party == party)?;
+        match &newest.signalling {
+            Signalling::Up(control) => Some(control),
+            Signalling::Waiting(_)
+            | Signalling::Early(..)
+            | Signalling::Answering
+            | Signalling::Dialling(_) => None,
+        }
+    }
+
     /// The ear of a party: its newest leg.
     pub(super) fn ear(&self, party: Party) -> Option<LegId> {
         self.legs.values().rev().find(|leg| leg.party == party).map(|leg| leg.media.leg)

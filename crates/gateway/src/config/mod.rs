@@ -4,6 +4,7 @@
 
 mod checks;
 mod document;
+mod inband;
 mod sections;
 mod ways;
 

@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::ways::{SipTls, SipTrunk};
+use super::{
+    inband::InbandKeys,
+    ways::{SipTls, SipTrunk},
+};
 
 /// `[files]`: the other files, relative to this one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,35 +249,14 @@ pub(crate) struct Media {
     pub(crate) dead_after_s: u64,
     /// The same on hold, and for a party that suppresses silence.
     pub(crate) dead_held_after_s: u64,
+    /// Whether people hear music while the party that they are connected to sends no packets.
+    pub(crate) fill_missing: bool,
     /// Seconds between two looks at each leg's quality; 0: only at its end.
     pub(crate) quality_interval_s: u64,
     /// Whether keys are looked for in the sound.
     pub(crate) inband_keys: InbandKeys,
     /// Packets that come within so many microseconds are taken together.
     pub(crate) gather_us: u32,
-}
-
-/// `media.inband_keys`: where keys are looked for in the sound.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum InbandKeys {
-    /// Where telephone-event was not agreed on.
-    #[default]
-    Auto,
-    /// On every leg.
-    Always,
-    /// Nowhere.
-    Never,
-}
-
-impl From<InbandKeys> for segue_media::InBandKeys {
-    fn from(keys: InbandKeys) -> Self {
-        match keys {
-            InbandKeys::Auto => Self::Auto,
-            InbandKeys::Always => Self::Always,
-            InbandKeys::Never => Self::Never,
-        }
-    }
 }
 
 impl Default for Media {
@@ -291,6 +273,7 @@ impl Default for Media {
             forward: true,
             dead_after_s: 6,
             dead_held_after_s: 15,
+            fill_missing: true,
             quality_interval_s: 5,
             inband_keys: InbandKeys::Auto,
             gather_us: 300,

@@ -35,6 +35,8 @@ impl Informed {
             | Event::Ended { .. }
             | Event::Key { .. }
             | Event::Held { .. }
+            | Event::Referred { .. }
+            | Event::Transferred { .. }
             | Event::Heard(_)
             | Event::Played { .. }
             | Event::Notice(_)

@@ -105,6 +105,8 @@ impl Ears {
             | Event::BotDeclared(_)
             | Event::Key { .. }
             | Event::Held { .. }
+            | Event::Referred { .. }
+            | Event::Transferred { .. }
             | Event::Heard(_)
             | Event::Notice(_)
             | Event::Asked(_)

@@ -149,6 +149,12 @@ impl Ledger {
         Ok(())
     }
 
+    pub(crate) fn moved(&mut self, reservation: ReservationId) -> Verdict {
+        let held = self.holds(reservation)?;
+        must!(held.took, "{reservation} is given on, which was not taken");
+        Ok(())
+    }
+
     pub(crate) fn freed(&mut self, reservation: ReservationId, agent_live: bool) -> Verdict {
         let held = self.holds(reservation)?;
         must!(held.took, "{reservation} is freed, which was not taken");

@@ -125,6 +125,7 @@ impl Watch {
             }
             Action::AgentTook { reservation } => self.ledger.took(*reservation, self.handoffs.number()),
             Action::AgentFree { reservation } => self.ledger.freed(*reservation, self.ears.agent_live()),
+            Action::AgentMoved { reservation, .. } => self.ledger.moved(*reservation),
             Action::ShowBrief { agent, brief } => {
                 self.ledger.show_brief(agent, brief, self.handoffs.number())
             }

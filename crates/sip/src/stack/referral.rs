@@ -3,6 +3,8 @@
 //! ```text
 //! who refers          what comes of it
 //! may ask for handoff the gateway decides; to them it worked at once, for the handoff is ours from then on
+//! may transfer, and   the same
+//! names a queue
 //! may transfer        we call the target in their place, if it is one that transfers may go to (else 403),
 //!                     tell them how it goes, and give the leg its new far side when it answers
 //! anybody else        603
@@ -63,7 +65,7 @@ impl Stack {
         match target {
             _ if !may.handoff && !may.transfer => self.say(request, hop, 603, &[]),
             None => self.say(request, hop, 400, &[]),
-            Some(target) if may.handoff => {
+            Some(target) if may.handoff || self.is_queue(&target) => {
                 self.accept_refer(id, request, hop);
                 if !is_silent(request) {
                     let number = request.cseq().map_or(0, |(number, _)| number);
@@ -168,11 +170,21 @@ impl Stack {
         if self.policy.transfer_hosts.iter().any(|host| host.eq_ignore_ascii_case(&uri.host)) {
             return Some((Target::Uri(plain.clone()), plain, replaces));
         }
-        let ours =
-            uri.ip().is_some_and(|ip| self.locals.are(ip)) || uri.host.eq_ignore_ascii_case(&self.realm);
+        let ours = self.is_here(&uri);
         let user = uri.user.filter(|_| ours)?;
         let known = !self.registrar.contacts(&user, self.effects.now).is_empty();
         known.then_some((Target::User(user), plain, replaces))
+    }
+
+    /// Whether a target is a queue of ours.
+    fn is_queue(&self, target: &NameAddress) -> bool {
+        let Some(uri) = target.parsed().filter(|uri| uri.is_sip() && self.is_here(uri)) else { return false };
+        uri.user.is_some_and(|user| self.policy.transfer_queues.contains(&user))
+    }
+
+    /// Whether a URI's host is us.
+    fn is_here(&self, uri: &Uri) -> bool {
+        uri.ip().is_some_and(|ip| self.locals.are(ip)) || uri.host.eq_ignore_ascii_case(&self.realm)
     }
 
     /// News of the call that takes a far side's place.
@@ -186,7 +198,9 @@ impl Stack {
                 let left = self.transfers.remove(&other).is_some_and(|transfer| transfer.left);
                 if left {
                     self.remove(id);
-                    self.tell_event(id, LegEvent::Ended(Ended::Remote { headers: Vec::new() }));
+                    // They think that the call is in good hands: it is not theirs any more, and nobody else's yet.
+                    let why = "whom they gave the call to was not reached".to_owned();
+                    self.tell_event(id, LegEvent::Ended(Ended::Error(why)));
                 } else if told {
                     self.notify(id, number, failure.code.unwrap_or(503), true);
                 }

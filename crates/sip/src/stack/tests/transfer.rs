@@ -16,6 +16,7 @@ const OTHER: &str = "198.51.100.9";
 fn bench() -> Bench {
     let dialogs = DialogPolicy {
         transfer_hosts: vec![OTHER.into()],
+        transfer_queues: vec!["billing".into()],
         redirect_hosts: vec![OTHER.into()],
         redirects_max: 2,
         ..DialogPolicy::default()
@@ -97,6 +98,22 @@ fn a_transfer_calls_the_target_tells_how_it_goes_and_gives_the_leg_its_new_side(
 }
 
 #[test]
+fn a_transfer_to_a_queue_is_the_gateways_business_and_worked_at_once() {
+    let mut bench = bench();
+    let (leg, ours) = agent(&mut bench);
+    let here = ours.sender().unwrap().parsed().unwrap().host;
+    let sent = bench.hear(&refer(&ours, 1, &format!("sip:billing@{here}")));
+    assert_eq!(lines(&sent)[0], "202 REFER");
+    assert_eq!(told(&sent[1]), "SIP/2.0 200 OK");
+    let expected = format!("HandoffRequested {{ refer_to: \"sip:billing@{here}\", headers: [] }}");
+    assert_eq!(events(&mut bench), [expected]);
+    // A queue of that name elsewhere is none of ours, and who may not transfer is told so.
+    assert_eq!(lines(&bench.hear(&refer(&ours, 2, "sip:billing@203.0.113.77"))), ["403 REFER"]);
+    bench.stack.allow_transfer(leg, false);
+    assert_eq!(lines(&bench.hear(&refer(&ours, 3, &format!("sip:billing@{here}")))), ["603 REFER"]);
+}
+
+#[test]
 fn a_transfer_that_fails_leaves_the_call_where_it_was() {
     let mut bench = bench();
     let (leg, ours) = agent(&mut bench);
@@ -126,7 +143,7 @@ fn who_hangs_up_after_a_blind_transfer_leaves_the_leg_on_hold_until_it_is_done()
             bench.stack.hang_up(bench.now, leg, HangUp::default());
         } else {
             bench.hear(&answer(&new, 404, "bobs", ""));
-            assert_eq!(events(&mut bench), ["ended Remote { headers: [] }"]);
+            assert_eq!(events(&mut bench), ["ended Error(\"whom they gave the call to was not reached\")"]);
         }
         bench.nothing_is_left();
     }
