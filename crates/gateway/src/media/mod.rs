@@ -111,7 +111,10 @@ impl MediaPlane {
             })?);
             threads.push(Thread { orders, bell, legs });
         }
-        let ports = Arc::new(Ports::new(settings.address, settings.port_first, settings.port_last));
+        // What cannot be read was refused with the configuration.
+        let told = settings.advertised.parse().unwrap_or(settings.address);
+        let ports = Ports::new((settings.address, told), settings.port_first, settings.port_last);
+        let ports = Arc::new(ports);
         Ok(Self { threads, ports, ids, joins: Mutex::new(joins) })
     }
 
