@@ -20,6 +20,10 @@ mod kit;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod phones;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod shutdown;
@@ -27,3 +31,5 @@ mod shutdown;
 mod silent;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod ways;

@@ -97,14 +97,23 @@ impl Api {
         serde_json::from_str(&body).unwrap()
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Whether the gateway says that it takes calls.
     pub(crate) fn ready(&self) -> u16 {
         Self::ask(self.address, "GET", "/readyz", "").0
     }
 
+    /// All metrics, as they are written.
+    pub(crate) fn metrics(&self) -> String {
+        Self::ask(self.address, "GET", "/metrics", "").2
+    }
+
     /// A gauge or counter without labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let (_, _, text) = Self::ask(self.address, "GET", "/metrics", "");
+        let text = self.metrics();
         let line = text.lines().find(|line| line.split(' ').next() == Some(name));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
             .unwrap_or_else(|| panic!("no metric {name}"))

@@ -1,4 +1,4 @@
-//! baresip as an agent's phone: registers by digest, is worked over its control port, records what it hears and says.
+//! baresip as an agent's or a caller's phone: is worked over its control port, records what it hears and says.
 
 use std::{
     fs,
@@ -28,19 +28,35 @@ pub(crate) struct Baresip {
     events: Arc<Witness<Value>>,
 }
 
+/// What a phone is like.
+pub(crate) struct Handset<'a> {
+    /// Its line of `accounts`.
+    pub(crate) account: String,
+    /// Further lines of `config`.
+    pub(crate) more: &'a str,
+    /// What it says in every call, from its beginning: 8 kHz.
+    pub(crate) voice: &'a [i16],
+}
+
 impl Baresip {
-    /// Plugs a phone in: it registers under the name, and says `voice` in every call, from its beginning.
+    /// Plugs a phone in: it registers under the name, and says `voice` in every call.
     pub(crate) fn plug_in(until: Deadline, name: &str, gateway: SocketAddr, voice: &[i16]) -> Self {
+        let account = format!(
+            "<sip:{name}@{gateway}>;auth_user={name};auth_pass={PASSWORD};regint=60;answermode=manual;\
+             audio_codecs=PCMU/8000/1;ptime=20"
+        );
+        Self::start(until, &Handset { account, more: "", voice })
+    }
+
+    /// Starts a phone and waits until it takes orders.
+    pub(crate) fn start(until: Deadline, handset: &Handset<'_>) -> Self {
         let folder = TempDir::new().unwrap();
         let (sip, control) = (free_address(), free_address());
         let path = folder.path();
-        fs::write(path.join("voice.wav"), segue_media::wav::encode(voice, 8_000)).unwrap();
-        fs::write(path.join("config"), config(path, sip, control)).unwrap();
-        let account = format!(
-            "<sip:{name}@{gateway}>;auth_user={name};auth_pass={PASSWORD};regint=60;answermode=manual;\
-             audio_codecs=PCMU/8000/1;ptime=20\n"
-        );
-        fs::write(path.join("accounts"), account).unwrap();
+        fs::write(path.join("voice.wav"), segue_media::wav::encode(handset.voice, 8_000)).unwrap();
+        let config = config(path, sip, control) + handset.more;
+        fs::write(path.join("config"), config).unwrap();
+        fs::write(path.join("accounts"), format!("{}\n", handset.account)).unwrap();
         fs::write(path.join("contacts"), "").unwrap();
         let log = fs::File::create(path.join("log")).unwrap();
         let mut child = Command::new(PROGRAM)
@@ -70,6 +86,19 @@ impl Baresip {
         self.order("accept", "");
     }
 
+    pub(crate) fn dial(&mut self, uri: &str) {
+        self.order("dial", uri);
+    }
+
+    pub(crate) fn hang_up(&mut self) {
+        self.order("hangup", "");
+    }
+
+    /// Gives its call to somebody else (REFER).
+    pub(crate) fn transfer(&mut self, uri: &str) {
+        self.order("transfer", uri);
+    }
+
     /// Presses a key (RFC 4733).
     pub(crate) fn press(&mut self, key: char) {
         self.order("sndcode", &key.to_string());
@@ -96,10 +125,20 @@ impl Baresip {
         files.retain(|file| file.to_string_lossy().ends_with(end));
         files.sort();
         let file = files.last().expect("baresip recorded nothing");
-        let (rate, samples) = segue_media::wav::decode(&fs::read(file).unwrap()).unwrap();
-        assert_eq!(rate, 8_000);
-        samples
+        narrow(&fs::read(file).unwrap())
     }
+}
+
+/// The sound of a WAV file of 16 bit at 8 kHz. A wideband codec's is recorded at its own rate and in its own channels:
+/// a mean is filter enough for tones.
+fn narrow(file: &[u8]) -> Vec<i16> {
+    let channels = usize::from(u16::from_le_bytes(file[22..24].try_into().unwrap()));
+    let rate = u32::from_le_bytes(file[24..28].try_into().unwrap()) as usize;
+    let data = file.windows(4).position(|four| four == b"data").unwrap() + 8;
+    let samples = file[data..].chunks_exact(2).map(|pair| i32::from(i16::from_le_bytes([pair[0], pair[1]])));
+    let samples: Vec<i32> = samples.collect();
+    let each = channels * rate / 8_000;
+    samples.chunks_exact(each).map(|part| (part.iter().sum::<i32>() / each as i32) as i16).collect()
 }
 
 impl Drop for Baresip {

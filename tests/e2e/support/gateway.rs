@@ -237,19 +237,22 @@ fn settings(plan: &Plan<'_>, folder: &Path, addresses: &Addresses) -> String {
     } else {
         "engine = \"none\"".to_owned()
     };
+    let bot = match plan.more.contains("[bot]") {
+        true => String::new(),
+        false => format!("[bot]\nuri = \"sip:bot@{}\"\n", plan.bot),
+    };
     format!(
         "[files]\nprompts = {prompts:?}\ntriggers = {triggers:?}\n\
          [sip]\nudp = [\"{sip}\"]\ntcp = []\n{users}\
          [sip.limits]\ncalls_max = 40\n\
          [media]\nport_first = {media_first}\nport_last = {}\n\
-         [bot]\nuri = \"sip:bot@{}\"\n\
+         {bot}\
          [recognition]\n{recognition}\n\
          [store]\npath = {:?}\n\
          [api]\nbind = \"{api}\"\n\
          [log]\njson = true\n\
          {}\n",
         media_first + PORTS - 1,
-        plan.bot,
         folder.join("segue.db"),
         plan.more,
     )

@@ -49,6 +49,12 @@ impl Tape {
         seconds.filter(|second| (goertzel(second, hertz) - level).abs() < 3.0).count()
     }
 
+    /// The level of a tone in the half second in which it is loudest.
+    pub(crate) fn loudest(&self, hertz: f64) -> f32 {
+        let levels = self.samples.chunks_exact(4_000).map(|half| goertzel(half, hertz));
+        levels.max_by(f32::total_cmp).unwrap_or(f32::NEG_INFINITY)
+    }
+
     pub(crate) fn silence_longest(&self) -> Duration {
         silence_longest(&self.samples)
     }
