@@ -32,4 +32,6 @@ mod silent;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod transfers;
+#[cfg(test)]
 mod ways;
