@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use segue_speech::{ModelCatalogue, Speech, SpeechConfig, WhisperEngine, WhisperOptions};
+use segue_speech::{
+    ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech, SpeechConfig, WhisperEngine, WhisperOptions,
+};
 
 use crate::{
     clock::Clock,
@@ -19,6 +21,7 @@ pub(crate) fn start(settings: &Recognition, clock: Clock) -> anyhow::Result<Opti
         // What that means is among the configuration's warnings.
         RecognitionEngine::None => Ok(None),
         RecognitionEngine::Whisper => whisper(settings, clock).map(Some),
+        RecognitionEngine::Openai => elsewhere(settings, clock).map(Some),
     }
 }
 
@@ -28,8 +31,28 @@ fn whisper(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
     let options = WhisperOptions { allow_demo_model: settings.allow_demo_model, ..WhisperOptions::default() };
     let engine = WhisperEngine::load(&verified, &options).context("recognition.model")?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut config = SpeechConfig::new(Arc::new(move || clock.now()));
+    let mut config = pool(settings, clock);
     config.workers = if settings.workers == 0 { (cores / 2).max(1) } else { settings.workers };
-    config.partial_interval = Duration::from_millis(settings.partial_interval_ms);
     Ok(Speech::start(config, Some(Arc::new(engine)))?)
+}
+
+/// Its workers only wait for answers, so there are as many as requests may be under way.
+fn elsewhere(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
+    let remote = &settings.remote;
+    let engine = OpenAiEngine::new(OpenAiOptions {
+        address: remote.address.clone(),
+        model: remote.model.clone(),
+        key: Some(remote.key.clone()).filter(|key| !key.is_empty()),
+        deadline: Duration::from_millis(remote.deadline_ms),
+        vocabulary: String::new(),
+    });
+    let mut config = pool(settings, clock);
+    config.workers = remote.requests;
+    Ok(Speech::start(config, Some(Arc::new(engine)))?)
+}
+
+fn pool(settings: &Recognition, clock: Clock) -> SpeechConfig {
+    let mut config = SpeechConfig::new(Arc::new(move || clock.now()));
+    config.partial_interval = Duration::from_millis(settings.partial_interval_ms);
+    config
 }

@@ -7,6 +7,7 @@
 pub mod listen;
 pub mod models;
 pub mod pool;
+pub mod remote;
 pub mod say;
 pub mod sound;
 pub mod speak;
@@ -20,6 +21,7 @@ pub use pool::{
     Clock, Gap, GapCause, Heard, Hypothesis, Ladder, Recognizer, Speech, SpeechConfig, SpeechError,
     SpeechStats, Stream, StreamId, StreamOptions,
 };
+pub use remote::{OpenAiEngine, OpenAiOptions};
 pub use say::normalise;
 pub use speak::{Flite, Pace, SynthesisError, Synthesizer, Voice, VoiceStyle};
 pub use whisper::{WhisperEngine, WhisperOptions};

@@ -45,7 +45,26 @@ pub(super) fn check(
             "write one such as \"192.0.2.9:9060\"",
         ));
     }
-    if settings.recognition.engine == RecognitionEngine::None {
+    check_recognition(document, settings, problems, warnings);
+}
+
+fn check_recognition(
+    document: &Document,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    let recognition = &settings.recognition;
+    let address = &recognition.remote.address;
+    let reachable = address.starts_with("http://") || address.starts_with("https://");
+    if recognition.engine == RecognitionEngine::Openai && !reachable {
+        problems.push(document.complain(
+            "recognition.remote.address",
+            "is no address of a service",
+            "write one such as \"http://10.0.0.7:8000\", without /v1, or choose another recognition.engine",
+        ));
+    }
+    if recognition.engine == RecognitionEngine::None {
         warnings.push(document.complain(
             "recognition.engine",
             "no transcription: spoken requests for a human are not heard; key 0 and the bot's own handoffs work",

@@ -5,6 +5,7 @@
 mod checks;
 mod document;
 mod inband;
+mod recognition;
 mod sections;
 mod ways;
 
@@ -23,9 +24,10 @@ use serde::{Deserialize, Serialize};
 use self::document::Document;
 pub(crate) use self::{
     document::Problem,
+    recognition::{Recognition, RecognitionEngine},
     sections::{
-        AnswerWhen, Api, Bot, CodecName, Homer, Log, Media, Recognition, RecognitionEngine, Recording,
-        RecordingMode, Reliable, Shutdown, Sip, SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
+        AnswerWhen, Api, Bot, CodecName, Homer, Log, Media, Recording, RecordingMode, Reliable, Shutdown,
+        Sip, SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
     },
     ways::SipTrunk,
 };

@@ -387,48 +387,6 @@ impl Default for Bot {
     }
 }
 
-/// Which recogniser runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RecognitionEngine {
-    /// No transcript of our own: keys and bot-declared handoffs still work.
-    #[default]
-    None,
-    /// Whisper on this machine.
-    Whisper,
-}
-
-/// `[recognition]`: live transcription.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Recognition {
-    /// Which engine.
-    pub(crate) engine: RecognitionEngine,
-    /// The model's name in `models/manifest.toml`.
-    pub(crate) model: String,
-    /// Where the models lie.
-    pub(crate) models: PathBuf,
-    /// Whether the demo model may be used; it knows a thousand words of synthetic voices.
-    pub(crate) allow_demo_model: bool,
-    /// Worker threads; 0: half the cores, at least one.
-    pub(crate) workers: usize,
-    /// Milliseconds between partial results while somebody speaks.
-    pub(crate) partial_interval_ms: u64,
-}
-
-impl Default for Recognition {
-    fn default() -> Self {
-        Self {
-            engine: RecognitionEngine::None,
-            model: "base.en-q8_0".to_owned(),
-            models: PathBuf::from("models"),
-            allow_demo_model: false,
-            workers: 0,
-            partial_interval_ms: 1_000,
-        }
-    }
-}
-
 /// `[synthesis]`: the gateway's own voice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

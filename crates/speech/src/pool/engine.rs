@@ -17,6 +17,10 @@ pub trait Engine: Send + Sync {
     fn name(&self) -> &str;
     /// The longest utterance it can take in one go, if shorter than the endpointing's own limit.
     fn longest(&self) -> Option<Duration>;
+    /// Whether a decoder is slow until it has decoded once. A service elsewhere is not asked before it is needed.
+    fn warms_up(&self) -> bool {
+        true
+    }
     /// A decoder for one worker thread, made on that thread.
     ///
     /// # Errors

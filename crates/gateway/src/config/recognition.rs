@@ -1,0 +1,80 @@
+//! `[recognition]`: who transcribes, and with what.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Which recogniser runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecognitionEngine {
+    /// No transcript of our own: keys and bot-declared handoffs still work.
+    #[default]
+    None,
+    /// Whisper on this machine.
+    Whisper,
+    /// A service that is asked per utterance, as OpenAI defined it.
+    Openai,
+}
+
+/// `[recognition]`: live transcription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Recognition {
+    /// Which engine.
+    pub(crate) engine: RecognitionEngine,
+    /// The model's name in `models/manifest.toml`.
+    pub(crate) model: String,
+    /// Where the models lie.
+    pub(crate) models: PathBuf,
+    /// Whether the demo model may be used; it knows a thousand words of synthetic voices.
+    pub(crate) allow_demo_model: bool,
+    /// Worker threads; 0: half the cores, at least one.
+    pub(crate) workers: usize,
+    /// Milliseconds between partial results while somebody speaks.
+    pub(crate) partial_interval_ms: u64,
+    /// The service for `engine = "openai"`.
+    pub(crate) remote: RemoteRecognition,
+}
+
+impl Default for Recognition {
+    fn default() -> Self {
+        Self {
+            engine: RecognitionEngine::None,
+            model: "base.en-q8_0".to_owned(),
+            models: PathBuf::from("models"),
+            allow_demo_model: false,
+            workers: 0,
+            partial_interval_ms: 1_000,
+            remote: RemoteRecognition::default(),
+        }
+    }
+}
+
+/// `[recognition.remote]`: a service elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RemoteRecognition {
+    /// Where it is, without `/v1`.
+    pub(crate) address: String,
+    /// The model's name there.
+    pub(crate) model: String,
+    /// The bearer token; empty: none is sent.
+    pub(crate) key: String,
+    /// Milliseconds that one request may take.
+    pub(crate) deadline_ms: u64,
+    /// Requests under way at a time.
+    pub(crate) requests: usize,
+}
+
+impl Default for RemoteRecognition {
+    fn default() -> Self {
+        Self {
+            address: String::new(),
+            model: "whisper-1".to_owned(),
+            key: String::new(),
+            deadline_ms: 4_000,
+            requests: 16,
+        }
+    }
+}
