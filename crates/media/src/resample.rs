@@ -46,6 +46,11 @@ impl Default for Down {
 }
 
 impl Up {
+    /// What went in before is forgotten.
+    pub const fn restart(&mut self) {
+        self.past = [0.0; TAPS - 1];
+    }
+
     /// Appends two samples to `out` for each that goes in.
     pub fn push(&mut self, samples: &[i16], out: &mut Vec<i16>) {
         out.reserve(samples.len() * 2);
@@ -56,12 +61,12 @@ impl Up {
             for (place, &sample) in now.iter_mut().zip(block) {
                 *place = f32::from(sample);
             }
-            for (window, _) in line.windows(TAPS).zip(block) {
-                let Some(window) = window.first_chunk() else { break };
-                let between = dot(&self.filter, window) * 2.0;
-                out.push(between.round() as i16);
-                // The middle tap: the sample itself, as late as the filter makes the others.
-                out.push(window.get(HALF).copied().unwrap_or(0.0) as i16);
+            let between = between(&self.filter, &line);
+            // The middle tap: the sample itself, as late as the filter makes the others.
+            let middle = line.iter().skip(HALF);
+            for (between, (middle, _)) in between.iter().zip(middle.zip(block)) {
+                out.push(nearest(between * 2.0));
+                out.push(*middle as i16);
             }
             if let Some(past) = line.get(block.len()..).and_then(|rest| rest.first_chunk()) {
                 self.past = *past;
@@ -83,7 +88,7 @@ impl Down {
             shift(&mut self.even, f32::from(sample));
             let middle = self.even.get(HALF).copied().unwrap_or(0.0) * 0.5;
             let value = middle + dot(&self.filter, &self.odd);
-            out.push(value.round() as i16);
+            out.push(nearest(value));
         }
     }
 }
@@ -119,6 +124,26 @@ fn shift(past: &mut [f32; TAPS], sample: f32) {
     if let Some(newest) = past.first_mut() {
         *newest = sample;
     }
+}
+
+/// The samples between those of a line, half as loud: the filter at each place. Sixteen places side by side, so that
+/// their sums stay in registers.
+fn between(filter: &[f32; TAPS], line: &[f32; TAPS - 1 + BLOCK]) -> [f32; BLOCK] {
+    let mut sums = [0.0; BLOCK];
+    for (group, sums) in sums.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        let windows = line.get(group * 16..).unwrap_or_default().windows(16);
+        for (tap, window) in filter.iter().zip(windows) {
+            for (sum, sample) in sums.iter_mut().zip(window) {
+                *sum += tap * sample;
+            }
+        }
+    }
+    sums
+}
+
+/// The nearest sample, half away from zero; a function of the machine's would be called for each.
+fn nearest(value: f32) -> i16 {
+    (value + 0.5_f32.copysign(value)) as i16
 }
 
 /// Sums in eight lanes: one sum after the other could not be done side by side, for rounding forbids reordering.

@@ -4,20 +4,17 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "a benchmark that fails may panic"
 )]
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use segue_media::{
-    g711::Law,
-    resample::{self, Up},
-};
+use segue_media::resample;
 use segue_speech::{
-    Clock, Endpointing, Flite, ModelCatalogue, Synthesizer, VoiceDetector, VoiceStyle, WhisperEngine,
-    WhisperOptions,
-    listen::Endpointer,
+    Clock, Endpointing, Flite, ModelCatalogue, Synthesizer, VoiceStyle, WhisperEngine, WhisperOptions,
+    listen::{Hearing, Samples},
     normalise,
     pool::{Engine, Stop},
 };
@@ -26,23 +23,19 @@ const SENTENCE: &str =
     "Your call is being handed to Anna, who has read your order number and knows what went wrong.";
 
 fn listening(criterion: &mut Criterion) {
-    let payload: [u8; 160] = std::array::from_fn(|place| (place * 37 % 256) as u8);
-    let mut up = Up::default();
-    let mut detector = VoiceDetector::default();
-    let mut endpointer = Endpointer::new(Endpointing::default());
-    let mut wide = Vec::new();
+    let words = Flite.speak(SENTENCE, VoiceStyle::PROMPT).unwrap();
+    let frames: Vec<Samples> =
+        words.as_chunks::<160>().0.iter().map(|frame| Samples::Narrow(*frame)).collect();
+    let mut hearing = Hearing::new(Endpointing::default());
     let mut at = Duration::ZERO;
     let mut group = criterion.benchmark_group("listen");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("one frame: decode, 16 kHz, voice activity, endpointing", |bencher| {
+    let mut place = 0;
+    group.bench_function("one frame of a sentence: level, 16 kHz, voice activity, endpointing", |bencher| {
         bencher.iter(|| {
-            let mut narrow = [0; 160];
-            Law::Pcmu.decode_into(&payload, &mut narrow);
-            wide.clear();
-            up.push(&narrow, &mut wide);
-            let score = detector.score(&wide);
             at += Duration::from_millis(20);
-            endpointer.push(at, wide.first_chunk().expect("a frame"), score.min(0.1))
+            place = (place + 1) % frames.len();
+            hearing.hear(at, &frames[place])
         });
     });
     group.finish();

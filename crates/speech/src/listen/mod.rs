@@ -1,7 +1,10 @@
 //! Hearing when somebody speaks: voice activity and where an utterance begins and ends.
 
 mod endpoint;
-mod voice;
+mod hearing;
+mod level;
+mod network;
 
-pub use endpoint::{Cue, EndKind, Endpointer, Endpointing, FRAME, FRAME_LENGTH, Segment};
-pub use voice::VoiceDetector;
+pub use endpoint::{Cue, EndKind, Endpointing, FRAME, FRAME_LENGTH, Segment};
+pub use hearing::{Hearing, Samples};
+pub use network::{Judge, VoiceDetector};

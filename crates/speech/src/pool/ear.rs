@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use segue_media::resample::Up;
 use segue_trigger::{Speaker, Stage};
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
     stats::Counters,
     words::Sink,
 };
-use crate::listen::{Cue, EndKind, Endpointer, Endpointing, FRAME, FRAME_LENGTH, Segment, VoiceDetector};
+use crate::listen::{Cue, EndKind, Endpointing, FRAME_LENGTH, Hearing, Segment};
 
 /// What an ear needs of the front thread while it works.
 pub(super) struct Desk<'a> {
@@ -44,7 +43,7 @@ pub(super) struct Ear {
     ring: Arc<Ring>,
     reader: Reader,
     voice: Voice,
-    sound: Hearing,
+    line: Line,
     partial: Partial,
     speculation: Option<Awaited>,
     awaited: VecDeque<Awaited>,
@@ -68,14 +67,9 @@ impl Voice {
     }
 }
 
-/// From frames to cues.
-struct Hearing {
-    up: Up,
-    detector: VoiceDetector,
-    endpointer: Endpointer,
-    wide: Vec<i16>,
-    /// Frames in the line's noise: they are worked on only when something follows that stands out.
-    quiet: VecDeque<(Duration, Sound)>,
+/// Its frames, one every 20 ms.
+struct Line {
+    hearing: Hearing,
     due: Option<Duration>,
     lost: Option<(Duration, usize)>,
 }
@@ -126,15 +120,7 @@ impl Ear {
             ring,
             reader: Reader::default(),
             voice: Voice { speaker, language: language.map(Arc::from), partials, sink },
-            sound: Hearing {
-                up: Up::default(),
-                detector: VoiceDetector::default(),
-                endpointer: Endpointer::new(rules),
-                wide: Vec::with_capacity(FRAME),
-                quiet: VecDeque::new(),
-                due: None,
-                lost: None,
-            },
+            line: Line { hearing: Hearing::new(rules), due: None, lost: None },
             partial: Partial::default(),
             speculation: None,
             awaited: VecDeque::new(),
@@ -162,7 +148,7 @@ impl Ear {
         }
         if closed && !self.ended {
             self.ended = true;
-            let cue = self.sound.flush();
+            let cue = self.line.hearing.flush();
             self.on_cue(cue, desk);
         }
     }
@@ -192,16 +178,16 @@ impl Ear {
             awaited.answer.get_or_insert(Answer::Lost(GapCause::Stopped));
         }
         self.tell_finals(counters);
-        if let Cue::Ended(segment, _) = self.sound.flush() {
+        if let Cue::Ended(segment, _) = self.line.hearing.flush() {
             self.tell_gap((Some(segment.number), segment.start, segment.end), GapCause::Stopped, counters);
         }
     }
 
     fn frame(&mut self, at: Duration, sound: &Sound, desk: &mut Desk<'_>) {
-        let due = self.sound.due.unwrap_or(at);
+        let due = self.line.due.unwrap_or(at);
         let missing = at.saturating_sub(due).as_millis() / FRAME_LENGTH.as_millis();
         if missing > JUMP_FRAMES {
-            let cue = self.sound.flush();
+            let cue = self.line.hearing.flush();
             self.on_cue(cue, desk);
         } else {
             for place in 0..missing {
@@ -213,9 +199,9 @@ impl Ear {
     }
 
     fn one_frame(&mut self, at: Duration, sound: &Sound, desk: &mut Desk<'_>) {
-        self.sound.due = Some(at + FRAME_LENGTH);
+        self.line.due = Some(at + FRAME_LENGTH);
         self.count_lost(at, *sound == Sound::Lost, desk.counters);
-        let cue = self.sound.cue(at, sound);
+        let cue = self.line.hearing.hear(at, &sound.samples());
         self.on_cue(cue, desk);
         self.ask_partial(desk);
     }
@@ -224,11 +210,11 @@ impl Ear {
     fn count_lost(&mut self, at: Duration, lost: bool, counters: &Counters) {
         if lost {
             counters.lost.add(1);
-            let (_, count) = self.sound.lost.get_or_insert((at, 0));
+            let (_, count) = self.line.lost.get_or_insert((at, 0));
             *count += 1;
-        } else if let Some((from, count)) = self.sound.lost.take()
+        } else if let Some((from, count)) = self.line.lost.take()
             && count >= LOST_FRAMES
-            && self.sound.endpointer.current().is_some()
+            && self.line.hearing.current().is_some()
         {
             self.tell_gap((None, from, at), GapCause::AudioLost, counters);
         }
@@ -236,7 +222,7 @@ impl Ear {
 
     fn frames_dropped(&mut self, count: u64, until: Option<Duration>, desk: &Desk<'_>) {
         desk.counters.dropped.add(count);
-        let from = self.sound.due.unwrap_or(desk.now);
+        let from = self.line.due.unwrap_or(desk.now);
         let until = until.unwrap_or(desk.now).max(from);
         self.tell_gap((None, from, until), GapCause::FramesDropped, desk.counters);
     }
@@ -267,7 +253,7 @@ impl Ear {
 
     fn started(&mut self) {
         self.partial = Partial::default();
-        if let Some(segment) = self.sound.endpointer.current() {
+        if let Some(segment) = self.line.hearing.current() {
             self.voice.tell(Heard::Started { segment: segment.number, at: segment.start });
         }
     }
@@ -275,7 +261,7 @@ impl Ear {
     /// What is being decoded on the chance of an end is a partial now.
     fn resumed(&mut self, desk: &mut Desk<'_>) {
         let Some(speculation) = self.speculation.take() else { return };
-        self.partial.reached = self.sound.endpointer.current().map_or(Duration::ZERO, Segment::length);
+        self.partial.reached = self.line.hearing.current().map_or(Duration::ZERO, Segment::length);
         if speculation.answer.is_none() {
             self.partial.flight = Some(speculation);
             if !self.voice.partials {
@@ -310,7 +296,7 @@ impl Ear {
 
     fn ask_partial(&mut self, desk: &mut Desk<'_>) {
         let Some(interval) = desk.rung.interval(desk.config.partial_interval) else { return };
-        let Some(segment) = self.sound.endpointer.current() else { return };
+        let Some(segment) = self.line.hearing.current() else { return };
         let reached = self.partial.reached;
         let due = if reached.is_zero() { desk.config.partial_first } else { reached + interval };
         let wanted = self.voice.partials && self.speculation.is_none() && self.partial.flight.is_none();
@@ -322,7 +308,7 @@ impl Ear {
     }
 
     fn ask_current(&self, purpose: Purpose, desk: &mut Desk<'_>) -> Option<Awaited> {
-        let segment = self.sound.endpointer.current()?.clone();
+        let segment = self.line.hearing.current()?.clone();
         Some(self.ask(segment, purpose, desk))
     }
 
@@ -349,7 +335,7 @@ impl Ear {
     }
 
     fn partial_answer(&mut self, flight: &Awaited, answer: Answer, desk: &Desk<'_>) {
-        let current = self.sound.endpointer.current().is_some_and(|segment| segment.number == flight.segment);
+        let current = self.line.hearing.current().is_some_and(|segment| segment.number == flight.segment);
         match answer {
             Answer::Words(decoded) if current => {
                 desk.counters.ends.partials.add(1);
@@ -408,56 +394,6 @@ impl Ear {
     ) {
         counters.ends.gaps.add(1);
         self.voice.tell(Heard::Gap(Gap { segment, start, end, cause }));
-    }
-}
-
-impl Hearing {
-    fn cue(&mut self, at: Duration, sound: &Sound) -> Cue {
-        let mut narrow = [0; 160];
-        let stands_out = match sound {
-            Sound::Wide(samples) => self.detector.stands_out(samples),
-            Sound::G711(payload, codec) => {
-                codec.decode_into(payload, &mut narrow);
-                self.detector.stands_out(&narrow)
-            }
-            Sound::Linear(samples) => self.detector.stands_out(samples),
-            Sound::Lost => self.detector.stands_out(&narrow),
-        };
-        if !stands_out && self.endpointer.current().is_none() {
-            if self.quiet.len() >= self.endpointer.lead() {
-                self.quiet.pop_front();
-                self.up = Up::default();
-            }
-            self.quiet.push_back((at, *sound));
-            return Cue::Nothing;
-        }
-        while let Some((at, sound)) = self.quiet.pop_front() {
-            // Nothing begins in these.
-            self.work_on(at, &sound, false);
-        }
-        self.work_on(at, sound, stands_out)
-    }
-
-    fn work_on(&mut self, at: Duration, sound: &Sound, stands_out: bool) -> Cue {
-        let mut narrow = [0; 160];
-        self.wide.clear();
-        match sound {
-            Sound::Wide(samples) => self.wide.extend_from_slice(samples),
-            Sound::G711(payload, codec) => codec.decode_into(payload, &mut narrow),
-            Sound::Linear(samples) => narrow = *samples,
-            Sound::Lost => {}
-        }
-        if self.wide.is_empty() {
-            self.up.push(&narrow, &mut self.wide);
-        }
-        let score = self.detector.judge(&self.wide, stands_out);
-        self.wide.first_chunk().map_or(Cue::Nothing, |frame| self.endpointer.push(at, frame, score))
-    }
-
-    /// The stream ends or jumps here.
-    fn flush(&mut self) -> Cue {
-        self.quiet.clear();
-        self.endpointer.flush()
     }
 }
 

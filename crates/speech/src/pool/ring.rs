@@ -15,6 +15,7 @@ use std::{
 use segue_media::{WideFrame, g711::Law};
 
 use super::Frame;
+use crate::listen::Samples;
 
 /// Places for frames: 1.28 s.
 pub(super) const PLACES: u64 = 64;
@@ -49,6 +50,20 @@ pub(super) enum Sound {
     Linear([i16; 160]),
     Wide(WideFrame),
     Lost,
+}
+
+impl Sound {
+    /// Decoded; silence for what was lost.
+    pub(super) fn samples(&self) -> Samples {
+        let mut narrow = [0; 160];
+        match self {
+            Self::G711(payload, law) => law.decode_into(payload, &mut narrow),
+            Self::Linear(samples) => narrow = *samples,
+            Self::Wide(samples) => return Samples::Wide(*samples),
+            Self::Lost => {}
+        }
+        Samples::Narrow(narrow)
+    }
 }
 
 /// The reader's side.
