@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Check(ConfigArgs),
     /// Hands one whole call over on this machine, with real SIP and sound, and shows how it went.
     Demo(DemoArgs),
-    /// Measures what a call's sound costs on this machine, in CPU time, with real sockets on loopback.
+    /// Measures this machine: what a call's sound costs, or what recognition costs and how well it hears.
     Bench(BenchArgs),
     /// Loads a SIP system with calls and real sound, and says what it stands: this gateway or any other.
     Load(Box<segue_load::LoadArgs>),
@@ -55,15 +55,58 @@ pub(crate) struct DemoArgs {
     pub(crate) log: bool,
 }
 
-/// How to measure.
+/// What to measure; without a word, sound.
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
+    /// What to measure.
+    #[command(subcommand)]
+    pub(crate) what: Option<BenchCommand>,
+    /// How to measure sound.
+    #[command(flatten)]
+    pub(crate) media: MediaBenchArgs,
+}
+
+/// What can be measured.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// What a call's sound costs in CPU time, with real sockets on loopback.
+    Media(MediaBenchArgs),
+    /// The word error rate of a model over recordings whose true text is known.
+    Wer(WerArgs),
+}
+
+/// How to measure sound.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MediaBenchArgs {
     /// Calls at the same time, each with two legs.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=3_000))]
     pub(crate) calls: u16,
     /// Seconds for each way of handling sound.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub(crate) seconds: u32,
+}
+
+/// Which model hears which recordings.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WerArgs {
+    /// NAME.wav beside NAME.txt; or manifest.json, a list of {"id", "text"}, with wav16/ID.wav or ID.wav.
+    pub(crate) folder: PathBuf,
+    /// A model of the manifest.
+    #[arg(long, default_value = "base.en-q8_0", conflicts_with = "model_file")]
+    pub(crate) model: String,
+    /// Any other ggml file of whisper.cpp.
+    #[arg(long)]
+    pub(crate) model_file: Option<PathBuf>,
+    /// Where the models and their manifest lie.
+    #[arg(long, default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// The language spoken, two letters.
+    #[arg(long, default_value = "en")]
+    pub(crate) language: String,
+    /// Write all figures, and what was heard in each file, to this file.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// What to do with models.

@@ -4,6 +4,7 @@
 //! No media thread ever waits here: queues are bounded, and at every bound the loss is counted or told.
 //! Time is the gateway's: every moment is a `Duration` since the Unix epoch, read through `Clock`.
 
+pub mod accuracy;
 pub mod listen;
 pub mod models;
 pub mod pool;

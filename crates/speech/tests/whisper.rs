@@ -24,6 +24,7 @@ use std::{
 use segue_speech::{
     Flite, Hypothesis, ModelCatalogue, Pace, Speech, SpeechError, Synthesizer, Verified, Voice, VoiceStyle,
     WhisperEngine, WhisperOptions,
+    models::Shape,
     pool::{DecodeError, Engine, Stop},
 };
 use segue_trigger::{Rules, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId};
@@ -49,7 +50,7 @@ fn load(bytes: &[u8], demo: bool, options: &WhisperOptions) -> Result<WhisperEng
 }
 
 fn random() -> WhisperEngine {
-    load(&support::ggml::random_model(), false, &WhisperOptions::default()).unwrap()
+    load(&Shape::SMALLEST.random_model(7), false, &WhisperOptions::default()).unwrap()
 }
 
 /// Never, as the tests go.
@@ -76,7 +77,7 @@ fn a_model_with_random_weights_loads_and_decodes_without_harm() {
 #[test]
 fn words_to_expect_and_odd_languages_are_taken() {
     let options = WhisperOptions { vocabulary: "order yes no ".repeat(60), ..WhisperOptions::default() };
-    let engine = load(&support::ggml::random_model(), false, &options).unwrap();
+    let engine = load(&Shape::SMALLEST.random_model(7), false, &options).unwrap();
     let mut decoder = engine.decoder().unwrap();
     for language in [None, Some("en"), Some("xx"), Some(""), Some("e\0n")] {
         let answer = decoder.decode(&wide(1.0), language, &unhurried());
@@ -100,7 +101,7 @@ fn a_decode_stops_at_its_deadline_and_the_decoder_can_be_used_again() {
 
 #[test]
 fn what_is_no_model_is_refused_in_words() {
-    let whole = support::ggml::random_model();
+    let whole = Shape::SMALLEST.random_model(7);
     for bytes in [b"hello".to_vec(), Vec::new(), whole[..whole.len() / 2].to_vec()] {
         let error = load(&bytes, false, &WhisperOptions::default()).unwrap_err();
         assert!(error.to_string().starts_with("the recognition model random cannot be used"), "{error}");
@@ -109,7 +110,7 @@ fn what_is_no_model_is_refused_in_words() {
 
 #[test]
 fn a_demo_model_is_refused_unless_it_is_allowed() {
-    let bytes = support::ggml::random_model();
+    let bytes = Shape::SMALLEST.random_model(7);
     let error = load(&bytes, true, &WhisperOptions::default()).unwrap_err();
     assert!(matches!(error, SpeechError::DemoModelRefused { .. }), "{error}");
     let allowed = WhisperOptions { allow_demo_model: true, ..WhisperOptions::default() };

@@ -2,11 +2,13 @@
 
 mod catalogue;
 mod fetch;
+mod shapes;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use catalogue::{Listed, Model, ModelCatalogue, Presence, Traits, Verified};
 pub use fetch::Progress;
+pub use shapes::{Shape, Weights};
 
 /// Why a model cannot be had. Each text says what to do.
 #[derive(Debug, thiserror::Error)]

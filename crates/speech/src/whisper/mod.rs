@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     io::Read,
+    path::Path,
     sync::{Arc, Once},
     time::Duration,
 };
@@ -60,26 +61,41 @@ impl WhisperEngine {
         if verified.is_demo() && !options.allow_demo_model {
             return Err(SpeechError::DemoModelRefused { model: name });
         }
+        WhisperEngine::open(&name, verified.path(), verified.traits(), options)
+    }
+
+    /// Loads a file that no manifest vouches for, for measuring. One that ends in `.gz` is unpacked in memory.
+    ///
+    /// # Errors
+    /// When it is no whisper model.
+    pub fn open(
+        name: &str,
+        path: &Path,
+        traits: Traits,
+        options: &WhisperOptions,
+    ) -> Result<WhisperEngine, SpeechError> {
         quiet_whisper();
-        let unusable = |reason: String| SpeechError::Model { model: name.clone(), reason };
-        let mut parameters = WhisperContextParameters::default();
-        // The attention that is faster on a GPU is slower here (DESIGN §5).
-        parameters.use_gpu(false).flash_attn(false);
-        let path = verified.path();
         let model = if path.extension().is_some_and(|ending| ending == "gz") {
-            let bytes = unpacked(path).map_err(|error| unusable(error.to_string()))?;
-            WhisperContext::new_from_buffer_with_params(&bytes, parameters)
+            let bytes = unpacked(path).map_err(|error| unusable(name, &error))?;
+            WhisperContext::new_from_buffer_with_params(&bytes, parameters())
         } else {
-            WhisperContext::new_with_params(path, parameters)
+            WhisperContext::new_with_params(path, parameters())
         };
-        let model = model.map_err(|error| unusable(error.to_string()))?;
-        let mut traits = verified.traits();
+        let model = model.map_err(|error| unusable(name, &error))?;
+        WhisperEngine::of(name, model, traits, options)
+    }
+
+    fn of(
+        name: &str,
+        model: WhisperContext,
+        mut traits: Traits,
+        options: &WhisperOptions,
+    ) -> Result<WhisperEngine, SpeechError> {
         // whisper.cpp throws, and thereby ends the program, if it is to suppress a blank that no token is.
         traits.suppress_blank &=
             (0..model.token_eot()).any(|token| model.token_to_str(token).is_ok_and(|text| text == " "));
-        let prompt =
-            prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(error.to_string()))?;
-        Ok(WhisperEngine { name, model: Arc::new(model), traits, prompt })
+        let prompt = prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(name, &error))?;
+        Ok(WhisperEngine { name: name.to_owned(), model: Arc::new(model), traits, prompt })
     }
 }
 
@@ -226,7 +242,18 @@ fn seconds(samples: usize) -> f32 {
     samples as f32 / 16_000.0
 }
 
-fn unpacked(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+fn unusable(name: &str, reason: &dyn fmt::Display) -> SpeechError {
+    SpeechError::Model { model: name.to_owned(), reason: reason.to_string() }
+}
+
+fn parameters() -> WhisperContextParameters<'static> {
+    let mut parameters = WhisperContextParameters::default();
+    // The attention that is faster on a GPU is slower here (DESIGN §5).
+    parameters.use_gpu(false).flash_attn(false);
+    parameters
+}
+
+fn unpacked(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     GzDecoder::new(std::fs::File::open(path)?).take(UNPACKED_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -1,8 +1,6 @@
 //! What the tests of this crate share: a clock, sound, a stream that is fed, an engine that counts.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-pub(crate) mod ggml;
-
 use std::{
     sync::{
         Arc,
