@@ -154,6 +154,8 @@ const HASTE: i64 = 60 * MS;
 /// Frames before and between two corrections that make the delay shorter where nothing presses, and longer.
 const UNHURRIED: u32 = 25;
 const SOON: u32 = 5;
+/// Where nothing presses, periods are looked for in one of so many frames: looking costs more than playing.
+const LOOK_EVERY: u32 = 4;
 /// A source that is late for so long has a new place in time.
 const LATE_MAX: i64 = 400 * MS;
 /// 15 ms of what was given out are kept for putting a period in.
@@ -437,8 +439,11 @@ impl Playout {
         if self.scale.rested.min(self.scale.wanted) < pause && !haste {
             return None;
         }
-        let waited = (self.scale.wanted - pause.min(self.scale.wanted)).min(200) as f32 / 200.0;
-        Some(if haste { 0.4 } else { 0.92 - 0.5 * waited })
+        if haste {
+            return Some(0.4);
+        }
+        let waited = self.scale.wanted - pause.min(self.scale.wanted);
+        waited.is_multiple_of(LOOK_EVERY).then(|| 0.92 - 0.5 * waited.min(200) as f32 / 200.0)
     }
 
     fn note_loss(&mut self, lost: bool) {

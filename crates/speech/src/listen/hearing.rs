@@ -10,7 +10,7 @@
 //! its answer can move a bound: a frame in the line's noise is none without asking; before the beginning, once as
 //! many frames in a row stand out as an utterance begins with; within it, frames as loud as the speaker are taken
 //! for voice, and those in between are left open until nothing was certain for as long as a pause: then the
-//! network hears what is open, and the last frame that was taken for voice. It is asked about one in 75 of those as
+//! network hears what is open, and the last frame that was taken for voice. It is asked about one in 150 of those as
 //! well. Where it does not agree, it hears all since it did last, and every frame until it agrees again.
 
 use std::{collections::VecDeque, ops::Range, time::Duration};
@@ -88,8 +88,8 @@ struct Speaking {
     doubted: bool,
 }
 
-/// A frame as loud as the speaker is asked about once in so many: 1.5 s.
-const TRUSTED: usize = 75;
+/// A frame as loud as the speaker is asked about once in so many: 3 s.
+const TRUSTED: usize = 150;
 /// So many frames of voice in a row end all doubt.
 const TRUST: usize = 5;
 /// Frames before the one in question that the network hears if it missed them: half a second.
