@@ -13,7 +13,7 @@ const AT_ONCE: Duration = Duration::from_micros(20);
 const FIRM: i8 = 8;
 
 /// What the last waits showed.
-pub(super) struct Gathering {
+pub(crate) struct Gathering {
     longest: Duration,
     /// Above zero while sleeping pays.
     belief: i8,
@@ -23,12 +23,12 @@ pub(super) struct Gathering {
 
 impl Gathering {
     /// Sleeps of so long at most, zero for none; at first they are believed to pay.
-    pub(super) const fn new(longest: Duration) -> Self {
+    pub(crate) const fn new(longest: Duration) -> Self {
         Self { longest, belief: FIRM, slept: false }
     }
 
     /// The thread waited so long until so many sockets were ready.
-    pub(super) fn waited(&mut self, waited: Duration, ready: usize) {
+    pub(crate) fn waited(&mut self, waited: Duration, ready: usize) {
         if ready == 0 {
             return;
         }
@@ -45,7 +45,7 @@ impl Gathering {
     }
 
     /// How long to sleep before the next wait, of a turn that began so long ago and read from so many sockets.
-    pub(super) fn sleep(&mut self, turn: Duration, ready: usize) -> Duration {
+    pub(crate) fn sleep(&mut self, turn: Duration, ready: usize) -> Duration {
         let sleep =
             if ready > 0 && self.belief > 0 { self.longest.saturating_sub(turn) } else { Duration::ZERO };
         self.slept = !sleep.is_zero();

@@ -30,6 +30,7 @@ use self::{
     thread::{MediaThread, Order, Parts},
 };
 pub(crate) use self::{
+    gather::Gathering,
     poller::Poller,
     thread::{Listener, Tape},
 };

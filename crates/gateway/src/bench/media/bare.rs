@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     clock::Clock,
-    media::{Poller, claim_core},
+    media::{Gathering, Poller, claim_core},
 };
 
 /// One leg of the bare relay.
@@ -67,9 +67,12 @@ impl Drop for Bare {
 
 fn relay(mut poller: Poller, legs: &[BareLeg], (gather, clock): (Duration, Clock), stop: &AtomicBool) {
     let mut buffer = [0; 2_048];
+    let mut gathering = Gathering::new(gather);
+    let mut now = clock.now();
     while !stop.load(Ordering::Relaxed) {
         let ready = poller.wait(Duration::from_millis(20)).unwrap_or(0);
         let woken = clock.now();
+        gathering.waited(woken.saturating_sub(now), ready);
         for number in 0..ready {
             let Some(leg) = poller.ready(number).and_then(|place| legs.get(place as usize)) else { continue };
             let Some(peer) = legs.get(leg.peer) else { continue };
@@ -79,9 +82,11 @@ fn relay(mut poller: Poller, legs: &[BareLeg], (gather, clock): (Duration, Clock
                 tracing::trace!(%error, "not sent");
             }
         }
-        let rest = (woken + gather).saturating_sub(clock.now());
-        if ready > 0 && !rest.is_zero() {
-            std::thread::sleep(rest);
+        now = clock.now();
+        let sleep = gathering.sleep(now.saturating_sub(woken), ready);
+        if !sleep.is_zero() {
+            std::thread::sleep(sleep);
+            now = clock.now();
         }
     }
 }
