@@ -24,15 +24,15 @@ use segue_media::{Codec, Command, EngineConfig, LegId, PlayId, Report};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-use self::{
-    poller::Bell,
-    ports::Ports,
-    thread::{MediaThread, Order, Parts},
-};
 pub(crate) use self::{
     gather::Gathering,
     poller::Poller,
     thread::{Listener, Tape},
+};
+use self::{
+    poller::Bell,
+    ports::Ports,
+    thread::{MediaThread, Order, Parts},
 };
 use crate::clock::Clock;
 
