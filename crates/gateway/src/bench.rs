@@ -1,7 +1,9 @@
 //! `segue bench`: measures this machine. Without another word it measures what a call's sound costs.
 
+mod live;
 mod media;
 mod recordings;
+mod transcribe;
 mod wer;
 
 use std::process::ExitCode;
@@ -16,6 +18,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     match &args.what {
         None => media::run(&args.media),
         Some(BenchCommand::Media(args)) => media::run(args),
+        Some(BenchCommand::Transcribe(args)) => transcribe::run(args),
         Some(BenchCommand::Wer(args)) => wer::run(args),
     }
 }

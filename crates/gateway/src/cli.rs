@@ -72,6 +72,8 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchCommand {
     /// What a call's sound costs in CPU time, with real sockets on loopback.
     Media(MediaBenchArgs),
+    /// What recognition costs, and how many live voices one core hears in time.
+    Transcribe(TranscribeArgs),
     /// The word error rate of a model over recordings whose true text is known.
     Wer(WerArgs),
 }
@@ -85,6 +87,34 @@ pub(crate) struct MediaBenchArgs {
     /// Seconds for each way of handling sound.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub(crate) seconds: u32,
+}
+
+/// Which models to measure, and for how long.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TranscribeArgs {
+    /// A model of the manifest that is here, instead of random weights in the shapes of tiny.en and base.en.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Random weights in one shape alone.
+    #[arg(long, value_enum, conflicts_with = "model")]
+    pub(crate) shape: Option<ShapeName>,
+    /// Where the models and their manifest lie.
+    #[arg(long, default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// About how long all of it may take. Each number of voices that is tried takes 15 s.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(60..=7_200))]
+    pub(crate) seconds: u32,
+}
+
+/// A published model whose shape random weights can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ShapeName {
+    /// The smallest.
+    #[value(name = "tiny.en")]
+    TinyEn,
+    /// The next.
+    #[value(name = "base.en")]
+    BaseEn,
 }
 
 /// Which model hears which recordings.
@@ -132,6 +162,14 @@ pub(crate) enum ModelsCommand {
         /// Take it from here instead of its publisher, such as a mirror in your own network.
         #[arg(long)]
         mirror: Option<String>,
+    },
+    /// Takes a ggml file of your own among the models.
+    Add {
+        /// The file; it is copied into the models' folder.
+        file: PathBuf,
+        /// What the configuration is to call it.
+        #[arg(long)]
+        name: String,
     },
     /// Checks the models that are here against their SHA-256.
     Verify {

@@ -1,6 +1,6 @@
 //! `segue models`: what there is, what is here, and getting one.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use segue_speech::{
     ModelCatalogue,
@@ -21,6 +21,7 @@ pub(crate) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         ModelsCommand::List => list(&catalogue),
         ModelsCommand::Fetch { name, mirror } => fetch(&catalogue, name, mirror.as_deref()),
+        ModelsCommand::Add { file, name } => add(&args.models, file, name),
         ModelsCommand::Verify { name } => verify(&catalogue, name.as_deref()),
     }
 }
@@ -62,6 +63,14 @@ fn fetch(catalogue: &ModelCatalogue, name: &str, mirror: Option<&str>) -> anyhow
         }
     })?;
     say(&format!("{name} is here and sound: {}", verified.path().display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(folder: &Path, file: &Path, name: &str) -> anyhow::Result<ExitCode> {
+    let verified = ModelCatalogue::add(folder, file, name)?;
+    say(&format!("{name} is at {} and in manifest.local.toml beside it", verified.path().display()));
+    say(&format!("use it: recognition = {{ engine = \"whisper\", model = \"{name}\" }}"));
+    say(&format!("how well it hears: segue bench wer FOLDER --model {name}"));
     Ok(ExitCode::SUCCESS)
 }
 

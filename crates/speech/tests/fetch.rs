@@ -123,6 +123,12 @@ fn a_broken_fetch_goes_on_where_it_ended() {
     let catalogue = catalogue(folder.path(), &server.address);
     let error = catalogue.fetch("tiny", None, &mut |_| {}).unwrap_err();
     assert!(matches!(&error, ModelError::Fetch { .. }), "{error}");
+    // All that is needed to bring the file by hand.
+    let told = error.to_string();
+    let place = folder.path().join("tiny.bin").display().to_string();
+    for part in [&*server.address, &*place, "300000 bytes", &hex::encode(Sha256::digest(content()))] {
+        assert!(told.contains(part), "{told}");
+    }
     assert_eq!(std::fs::metadata(part(folder.path())).unwrap().len(), 100_000);
     let mut first = None;
     catalogue

@@ -140,23 +140,35 @@ pub struct Listed<'a> {
 }
 
 impl ModelCatalogue {
-    /// Reads `manifest.toml` in a folder; the models' files belong into the same folder.
+    /// Reads `manifest.toml` in a folder, and `manifest.local.toml` beside it if there is one; the models' files
+    /// belong into the same folder.
     ///
     /// # Errors
-    /// When the manifest or the card of a model is missing or wrong.
+    /// When a manifest or the card of a model is missing or wrong, or two models have one name.
     pub fn load(folder: &Path) -> Result<ModelCatalogue, ModelError> {
-        let path = folder.join("manifest.toml");
-        let wrong = |reason: String| ModelError::Manifest { path: path.clone(), reason };
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let mut catalogue = ModelCatalogue { folder: folder.to_owned(), models: Vec::new() };
+        catalogue.read(&folder.join("manifest.toml"))?;
+        let local = folder.join(LOCAL);
+        if local.exists() {
+            catalogue.read(&local)?;
+        }
+        Ok(catalogue)
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), ModelError> {
+        let wrong = |reason: String| ModelError::Manifest { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let manifest: Manifest = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        let mut models = Vec::new();
         for entry in manifest.model {
+            if self.models.iter().any(|model| model.name == entry.name) {
+                return Err(wrong(format!("model {}: there is one of that name already", entry.name)));
+            }
             // A model that comes with the program may be left out of an installation, card and all.
-            if let Some(model) = entry.read(folder)? {
-                models.push(model);
+            if let Some(model) = entry.read(&self.folder, path)? {
+                self.models.push(model);
             }
         }
-        Ok(ModelCatalogue { folder: folder.to_owned(), models })
+        Ok(())
     }
 
     /// All models with the state of their files.
@@ -260,6 +272,9 @@ pub(super) fn part(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Models of the user's own; never part of the program.
+pub(super) const LOCAL: &str = "manifest.local.toml";
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
@@ -297,13 +312,13 @@ struct Card {
 }
 
 impl Entry {
-    fn read(self, folder: &Path) -> Result<Option<Model>, ModelError> {
+    fn read(self, folder: &Path, manifest: &Path) -> Result<Option<Model>, ModelError> {
         let card = match &self.card {
             None => None,
             Some(card) if !folder.join(card).exists() => return Ok(None),
             Some(card) => Some(read_card(&folder.join(card))?),
         };
-        let path = folder.join("manifest.toml");
+        let path = manifest.to_owned();
         let wrong =
             |reason: &str| ModelError::Manifest { path, reason: format!("model {}: {reason}", self.name) };
         let (size, sha256) = match (&card, self.size, &self.sha256) {
@@ -447,6 +462,17 @@ mod tests {
             let error = ModelCatalogue::load(folder(&text).path()).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn models_of_the_users_own_stand_beside_and_never_in_place_of_others() {
+        let folder = folder(&manifest(HELLO));
+        let local = folder.path().join(LOCAL);
+        std::fs::write(&local, manifest(HELLO).replace("name = 'tiny'", "name = 'mine'")).unwrap();
+        assert_eq!(ModelCatalogue::load(folder.path()).unwrap().models.len(), 2);
+        std::fs::write(&local, manifest(HELLO)).unwrap();
+        let error = ModelCatalogue::load(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(LOCAL) && error.contains("model tiny: there is one"), "{error}");
     }
 
     #[test]

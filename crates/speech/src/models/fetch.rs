@@ -54,9 +54,13 @@ impl ModelCatalogue {
             std::fs::create_dir_all(folder).map_err(disk)?;
         }
         download(&address, model.size, &partial, progress).map_err(|failure| match failure {
-            Failure::Remote(reason) => {
-                ModelError::Fetch { address: address.clone(), reason, path: path.clone() }
-            }
+            Failure::Remote(reason) => ModelError::Fetch {
+                address: address.clone(),
+                reason,
+                path: path.clone(),
+                size: model.size,
+                sha256: model.sha256.clone(),
+            },
             Failure::Disk(error) => disk(error),
         })?;
         if let Err(error) = check(model, &partial, &path) {

@@ -1,5 +1,6 @@
 //! The speech models on disk: which there are, whether a file is what it should be, and fetching one.
 
+mod add;
 mod catalogue;
 mod fetch;
 mod shapes;
@@ -81,8 +82,35 @@ pub enum ModelError {
         /// Where the file belongs.
         path: PathBuf,
     },
+    /// A model of the user's own has no fit name.
+    #[error("{name:?} is no name for a model: up to 64 letters, digits, dots, dashes and underscores")]
+    Name {
+        /// As given.
+        name: String,
+    },
+    /// A model of the user's own has the name of another.
+    #[error(
+        "there is a model {name} already; choose another name, or take its entry out of manifest.local.toml"
+    )]
+    Taken {
+        /// As given.
+        name: String,
+    },
+    /// A file of the user's own is not a model.
+    #[error("{path} is no model of whisper.cpp: {reason} (byte {place})", path = .path.display())]
+    NoModel {
+        /// The file.
+        path: PathBuf,
+        /// How far it could be read.
+        place: u64,
+        /// What is wrong.
+        reason: String,
+    },
     /// The publisher or the network failed. What was read is kept, the next try goes on from there.
-    #[error("{address} could not be read: {reason}; copy the file to {path} by hand, or try again", path = .path.display())]
+    #[error(
+        "{address} could not be read: {reason}; copy the file ({size} bytes, SHA-256 {sha256}) to {path} by hand, \
+         or try again", path = .path.display()
+    )]
     Fetch {
         /// The address asked.
         address: String,
@@ -90,6 +118,10 @@ pub enum ModelError {
         reason: String,
         /// Where the file belongs.
         path: PathBuf,
+        /// Bytes.
+        size: u64,
+        /// Its checksum.
+        sha256: String,
     },
 }
 

@@ -19,7 +19,7 @@ use whisper_rs::{
 
 use crate::{
     ffi::with_abort,
-    models::{Traits, Verified},
+    models::{Shape, Traits, Verified},
     pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Stop},
 };
 use guard::{Attempt, Verdict};
@@ -39,6 +39,10 @@ pub struct WhisperEngine {
     model: Arc<WhisperContext>,
     traits: Traits,
     prompt: Arc<[i32]>,
+    /// Whether the guards judge what the model writes; nonsense is not judged.
+    judged: bool,
+    /// Threads of a decode in whisper.cpp's own manner; `None` for ours.
+    plain_threads: Option<i32>,
 }
 
 impl fmt::Debug for WhisperEngine {
@@ -85,6 +89,33 @@ impl WhisperEngine {
         WhisperEngine::of(name, model, traits, options)
     }
 
+    /// A model in the shape of a published one with random weights: it costs what that one costs, and its nonsense
+    /// is told as it is. For measuring.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn random(name: &str, shape: Shape, seed: u64) -> Result<WhisperEngine, SpeechError> {
+        quiet_whisper();
+        let model = WhisperContext::new_from_buffer_with_params(&shape.random_model(seed), parameters());
+        let model = model.map_err(|error| unusable(name, &error))?;
+        let engine = WhisperEngine::of(name, model, Traits::default(), &WhisperOptions::default())?;
+        Ok(WhisperEngine { judged: false, ..engine })
+    }
+
+    /// The same model run as whisper.cpp does by default: 30 s of audio context whatever the length of the sound,
+    /// several threads a decode. The limit of tokens stays. For comparing.
+    #[must_use]
+    pub fn plainly(&self, threads: i32) -> WhisperEngine {
+        WhisperEngine {
+            name: format!("{} as whisper.cpp runs it", self.name),
+            model: Arc::clone(&self.model),
+            traits: self.traits,
+            prompt: Arc::clone(&self.prompt),
+            judged: self.judged,
+            plain_threads: Some(threads.max(1)),
+        }
+    }
+
     fn of(
         name: &str,
         model: WhisperContext,
@@ -95,7 +126,8 @@ impl WhisperEngine {
         traits.suppress_blank &=
             (0..model.token_eot()).any(|token| model.token_to_str(token).is_ok_and(|text| text == " "));
         let prompt = prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(name, &error))?;
-        Ok(WhisperEngine { name: name.to_owned(), model: Arc::new(model), traits, prompt })
+        let model = Arc::new(model);
+        Ok(WhisperEngine { name: name.to_owned(), model, traits, prompt, judged: true, plain_threads: None })
     }
 }
 
@@ -118,6 +150,8 @@ impl Engine for WhisperEngine {
             state,
             traits: self.traits,
             prompt: Arc::clone(&self.prompt),
+            judged: self.judged,
+            plain_threads: self.plain_threads,
             parameters: BTreeMap::new(),
             sound: Vec::new(),
         }))
@@ -129,6 +163,8 @@ struct WhisperDecoder {
     state: WhisperState,
     traits: Traits,
     prompt: Arc<[i32]>,
+    judged: bool,
+    plain_threads: Option<i32>,
     /// By language. Kept because whisper-rs does not free the language's name.
     parameters: BTreeMap<&'static str, FullParams<'static, 'static>>,
     sound: Vec<f32>,
@@ -141,7 +177,14 @@ impl Decoder for WhisperDecoder {
         if self.sound.len() < SOUND_MIN {
             return Ok(Decoded::default());
         }
-        let context = audio_context(sound.len(), self.traits);
+        let context = match self.plain_threads {
+            Some(_) => self.model.n_audio_ctx(),
+            None => audio_context(sound.len(), self.traits),
+        };
+        if !self.judged {
+            let Attempt { text, probability, .. } = self.attempt(context, language, stop)?;
+            return Ok(Decoded { text, confidence: probability, ..Decoded::default() });
+        }
         for (context, retried) in [(context, false), (widened(context, &self.model), true)] {
             let attempt = self.attempt(context, language, stop)?;
             match guard::judge(&attempt, seconds(sound.len()), self.traits.confidence_min) {
@@ -198,10 +241,11 @@ impl WhisperDecoder {
         let known = plain.and_then(get_lang_id).and_then(get_lang_str);
         let language = if self.model.is_multilingual() { known.unwrap_or("auto") } else { "en" };
         let suppress_blank = self.traits.suppress_blank;
+        let threads = self.plain_threads.unwrap_or(1);
         self.parameters.entry(language).or_insert_with(|| {
             let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
             parameters.set_language(Some(language));
-            parameters.set_n_threads(1);
+            parameters.set_n_threads(threads);
             parameters.set_no_context(true);
             parameters.set_single_segment(true);
             parameters.set_no_timestamps(true);
