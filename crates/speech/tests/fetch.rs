@@ -125,7 +125,7 @@ fn a_broken_fetch_goes_on_where_it_ended() {
     assert!(matches!(&error, ModelError::Fetch { .. }), "{error}");
     // All that is needed to bring the file by hand.
     let told = error.to_string();
-    let place = folder.path().join("tiny.bin").display().to_string();
+    let place = folder.path().join("sub/tiny.bin").display().to_string();
     for part in [&*server.address, &*place, "300000 bytes", &hex::encode(Sha256::digest(content()))] {
         assert!(told.contains(part), "{told}");
     }
