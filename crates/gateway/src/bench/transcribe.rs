@@ -229,7 +229,7 @@ mod tests {
                 }
                 next = range.next();
             }
-            assert!(range.held <= limit && range.held * 11 >= limit * 10 - 11, "{limit}: {}", range.held);
+            assert!(range.held <= limit && (range.held + 1) * 11 >= limit * 10, "{limit}: {}", range.held);
             assert!(tries <= 12, "{limit}: {tries} tries");
         }
     }
