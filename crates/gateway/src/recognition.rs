@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use segue_speech::{
-    ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech, SpeechConfig, WhisperEngine, WhisperOptions,
+    DeepgramEngine, DeepgramOptions, ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech, SpeechConfig,
+    WhisperEngine, WhisperOptions,
 };
 
 use crate::{
@@ -22,6 +23,7 @@ pub(crate) fn start(settings: &Recognition, clock: Clock) -> anyhow::Result<Opti
         RecognitionEngine::None => Ok(None),
         RecognitionEngine::Whisper => whisper(settings, clock).map(Some),
         RecognitionEngine::Openai => elsewhere(settings, clock).map(Some),
+        RecognitionEngine::Deepgram => streaming(settings, clock).map(Some),
     }
 }
 
@@ -49,6 +51,19 @@ fn elsewhere(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
     let mut config = pool(settings, clock);
     config.workers = remote.requests;
     Ok(Speech::start(config, Some(Arc::new(engine)))?)
+}
+
+/// Neither workers nor utterances of ours: a thread and a connection for each voice.
+fn streaming(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
+    let remote = &settings.remote;
+    let engine = DeepgramEngine::new(DeepgramOptions {
+        address: remote.address.clone(),
+        model: remote.model.clone(),
+        key: Some(remote.key.clone()).filter(|key| !key.is_empty()),
+        deadline: Duration::from_millis(remote.deadline_ms),
+    })
+    .context("recognition.remote")?;
+    Ok(Speech::start_streaming(pool(settings, clock), Arc::new(engine)))
 }
 
 fn pool(settings: &Recognition, clock: Clock) -> SpeechConfig {

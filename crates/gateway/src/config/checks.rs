@@ -6,7 +6,7 @@ use segue_acd::AcdConfig;
 use segue_sip::IpNet;
 
 use super::{
-    RecognitionEngine, Settings,
+    RecognitionEngine, RemoteRecognition, Settings,
     document::{Document, Problem},
 };
 
@@ -55,13 +55,28 @@ fn check_recognition(
     warnings: &mut Vec<Problem>,
 ) {
     let recognition = &settings.recognition;
-    let address = &recognition.remote.address;
-    let reachable = address.starts_with("http://") || address.starts_with("https://");
-    if recognition.engine == RecognitionEngine::Openai && !reachable {
+    let remote = &recognition.remote;
+    let begins = |schemes: [&str; 2]| schemes.iter().any(|scheme| remote.address.starts_with(scheme));
+    if recognition.engine == RecognitionEngine::Openai && !begins(["http://", "https://"]) {
         problems.push(document.complain(
             "recognition.remote.address",
             "is no address of a service",
             "write one such as \"http://10.0.0.7:8000\", without /v1, or choose another recognition.engine",
+        ));
+    }
+    let streams = recognition.engine == RecognitionEngine::Deepgram;
+    if streams && !begins(["ws://", "wss://"]) {
+        problems.push(document.complain(
+            "recognition.remote.address",
+            "is no address of a streaming service",
+            "write one such as \"wss://api.deepgram.com\", without /v1, or choose another recognition.engine",
+        ));
+    }
+    if streams && remote.model == RemoteRecognition::default().model {
+        problems.push(document.complain(
+            "recognition.remote.model",
+            "is a model of engine = \"openai\"",
+            "name one that the service has, such as \"nova-3\"",
         ));
     }
     if recognition.engine == RecognitionEngine::None {

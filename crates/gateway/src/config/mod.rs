@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use self::document::Document;
 pub(crate) use self::{
     document::Problem,
-    recognition::{Recognition, RecognitionEngine},
+    recognition::{Recognition, RecognitionEngine, RemoteRecognition},
     sections::{
         AnswerWhen, Api, Bot, CodecName, Homer, Log, Media, Recording, RecordingMode, Reliable, Shutdown,
         Sip, SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,
@@ -261,5 +261,21 @@ mod tests {
         let config = load(&shipped().join("segue.toml"), &environment).expect("sound");
         assert_eq!(config.settings.sip.realm, "example.com");
         assert_eq!(config.settings.shutdown.grace_s, 7);
+    }
+
+    #[test]
+    fn a_streaming_service_needs_a_websocket_s_address_and_a_model_of_its_own() {
+        let with = |more: &[(&str, &str)]| {
+            let named =
+                |(key, value): &(&str, &str)| (format!("SEGUE__RECOGNITION__{key}"), (*value).to_owned());
+            let environment = more.iter().chain(&[("ENGINE", "deepgram")]).map(named).collect();
+            load(&shipped().join("segue.toml"), &environment)
+        };
+        let problems = format!("{:?}", with(&[]).expect_err("neither is there"));
+        assert!(problems.contains("wss://") && problems.contains("nova-3"), "{problems}");
+        let sound = [("REMOTE__ADDRESS", "wss://api.deepgram.com"), ("REMOTE__MODEL", "nova-3")];
+        let config = with(&sound).expect("sound");
+        assert_eq!(config.settings.recognition.engine, RecognitionEngine::Deepgram);
+        assert!(with(&[("REMOTE__ADDRESS", "https://api.deepgram.com"), sound[1]]).is_err());
     }
 }

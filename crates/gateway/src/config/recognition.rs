@@ -15,6 +15,8 @@ pub(crate) enum RecognitionEngine {
     Whisper,
     /// A service that is asked per utterance, as OpenAI defined it.
     Openai,
+    /// A service that hears voices as they speak, as Deepgram defined it.
+    Deepgram,
 }
 
 /// `[recognition]`: live transcription.
@@ -33,7 +35,7 @@ pub(crate) struct Recognition {
     pub(crate) workers: usize,
     /// Milliseconds between partial results while somebody speaks.
     pub(crate) partial_interval_ms: u64,
-    /// The service for `engine = "openai"`.
+    /// The service for `engine = "openai"` and `engine = "deepgram"`.
     pub(crate) remote: RemoteRecognition,
 }
 
@@ -59,11 +61,11 @@ pub(crate) struct RemoteRecognition {
     pub(crate) address: String,
     /// The model's name there.
     pub(crate) model: String,
-    /// The bearer token; empty: none is sent.
+    /// The bearer token, or Deepgram's key; empty: none is sent.
     pub(crate) key: String,
-    /// Milliseconds that one request may take.
+    /// Milliseconds that one request may take, or a connection until it is greeted.
     pub(crate) deadline_ms: u64,
-    /// Requests under way at a time.
+    /// Requests under way at a time; a streaming service has a connection for each voice.
     pub(crate) requests: usize,
 }
 

@@ -411,7 +411,7 @@ impl Awaited {
 }
 
 /// Bytes of `later`, whole words, that both begin with.
-fn agreed(earlier: &str, later: &str) -> usize {
+pub(super) fn agreed(earlier: &str, later: &str) -> usize {
     let mut agreed = 0;
     let mut place = 0;
     for (one, other) in earlier.split(' ').zip(later.split(' ')) {
@@ -425,9 +425,9 @@ fn agreed(earlier: &str, later: &str) -> usize {
 }
 
 /// A hole in the timeline over half a second ends an utterance; a smaller one is filled with silence.
-const JUMP_FRAMES: u128 = 25;
+pub(super) const JUMP_FRAMES: u128 = 25;
 /// 200 ms.
-const LOST_FRAMES: usize = 10;
+pub(super) const LOST_FRAMES: usize = 10;
 
 #[cfg(test)]
 mod tests {

@@ -84,6 +84,18 @@ impl Stop {
             || self.job.load(Ordering::Relaxed)
             || (self.clock)() >= self.deadline
     }
+
+    /// The same with a nearer deadline, so long after now, and a sign of its own that ends it alone.
+    #[must_use]
+    pub(crate) fn within(&self, time: Duration) -> Stop {
+        let deadline = (self.clock)().saturating_add(time).min(self.deadline);
+        Stop { pool: Arc::clone(&self.pool), job: Arc::default(), deadline, clock: Arc::clone(&self.clock) }
+    }
+
+    /// How long until the deadline.
+    pub(crate) fn rest(&self) -> Duration {
+        self.deadline.saturating_sub((self.clock)())
+    }
 }
 
 impl AskAbort for Stop {

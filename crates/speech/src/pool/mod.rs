@@ -5,6 +5,9 @@
 //!                          ▲      └── Heard ──► sink                                        │
 //!                          └──────────────────────── words ────────────────────────────────┘
 //! ```
+//! An engine that hears frame by frame needs neither front nor workers: each voice has a thread of its own
+//! (`voice`), between the ring and the engine's listener.
+//!
 //! Everything is bounded: rings drop their oldest frame, partials give way, a final that cannot be decoded in
 //! time becomes a gap in the transcript and is counted.
 
@@ -12,9 +15,12 @@ mod ear;
 mod engine;
 mod front;
 mod ladder;
+mod lines;
 mod queue;
 mod ring;
 mod stats;
+mod stream;
+mod voice;
 mod words;
 mod worker;
 
@@ -32,6 +38,7 @@ use std::{
 pub use engine::{DecodeError, Decoded, Decoder, Engine, Stop};
 pub use ladder::{Ladder, Rung};
 pub use stats::{DecodeCounts, FrameCounts, SpeechStats};
+pub use stream::{Listener, Standing, StreamEngine, Told, Wish, Word};
 pub use words::{
     Clock, Frame, Gap, GapCause, Heard, Hypothesis, Recognizer, Sink, SpeechError, StreamId, StreamOptions,
 };
@@ -41,6 +48,7 @@ use front::{Control, Front};
 use queue::Queue;
 use ring::Ring;
 use stats::Counters;
+use voice::Voices;
 use worker::Bench;
 
 /// How the pool works.
@@ -124,14 +132,22 @@ impl Budget {
 
 /// The pool. Dropping it stops it.
 pub struct Speech {
-    engine: Option<Arc<dyn Engine>>,
+    way: Way,
     config: Arc<SpeechConfig>,
     counters: Arc<Counters>,
-    queue: Arc<Queue>,
     stopping: Arc<AtomicBool>,
-    control: SyncSender<Control>,
     streams: AtomicU64,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// How voices are heard.
+enum Way {
+    /// Not at all.
+    Deaf,
+    /// Utterance by utterance.
+    Utterances { engine: Arc<dyn Engine>, queue: Arc<Queue>, control: SyncSender<Control> },
+    /// Frame by frame.
+    Frames(Voices),
 }
 
 impl fmt::Debug for Speech {
@@ -151,29 +167,25 @@ impl Speech {
     /// # Errors
     /// When a thread cannot be made or the engine gives no decoder.
     pub fn start(config: SpeechConfig, engine: Option<Arc<dyn Engine>>) -> Result<Speech, SpeechError> {
-        let workers = config.workers.clamp(1, WORKERS_MAX);
         let mut config = config;
-        if let Some(longest) = engine.as_ref().and_then(|engine| engine.longest()) {
+        let Some(engine) = engine else { return Ok(Speech::new(config, Way::Deaf)) };
+        let workers = config.workers.clamp(1, WORKERS_MAX);
+        if let Some(longest) = engine.longest() {
             config.endpointing.longest = config.endpointing.longest.min(longest);
         }
         let queue = Arc::new(Queue::new(config.finals_max, workers * 4));
         let (control, orders) = sync_channel(ORDERS_MAX);
-        let mut speech = Speech {
-            engine,
-            config: Arc::new(config),
-            counters: Arc::default(),
-            queue,
-            stopping: Arc::default(),
-            control,
-            streams: AtomicU64::new(1),
-            threads: Vec::new(),
+        let way = Way::Utterances {
+            engine: Arc::clone(&engine),
+            queue: Arc::clone(&queue),
+            control: control.clone(),
         };
-        let Some(engine) = speech.engine.clone() else { return Ok(speech) };
-        let front = Front::new(&speech.config, &speech.queue, &speech.counters);
+        let mut speech = Speech::new(config, way);
+        let front = Front::new(&speech.config, &queue, &speech.counters);
         speech.spawn("segue-hear".to_owned(), move || front.run(&orders))?;
         let (ready, answers) = sync_channel(workers);
         for number in 0..workers {
-            let (bench, ready, control) = (speech.bench(&engine), ready.clone(), speech.control.clone());
+            let (bench, ready, control) = (speech.bench(&engine, &queue), ready.clone(), control.clone());
             speech.spawn(format!("segue-asr-{number}"), move || worker::run(&bench, &ready, &control))?;
         }
         for answer in answers.into_iter().take(workers) {
@@ -183,16 +195,38 @@ impl Speech {
         Ok(speech)
     }
 
+    /// Hears with an engine that takes frames as they come. Each voice that opens has a thread of its own.
+    #[must_use]
+    pub fn start_streaming(config: SpeechConfig, engine: Arc<dyn StreamEngine>) -> Speech {
+        tracing::info!(engine = engine.name(), "recognition is ready");
+        Speech::new(config, Way::Frames(Voices::new(engine)))
+    }
+
+    fn new(config: SpeechConfig, way: Way) -> Speech {
+        Speech {
+            way,
+            config: Arc::new(config),
+            counters: Arc::default(),
+            stopping: Arc::default(),
+            streams: AtomicU64::new(1),
+            threads: Vec::new(),
+        }
+    }
+
     /// The engine's name, `none` without one.
     #[must_use]
     pub fn engine_name(&self) -> &str {
-        self.engine.as_ref().map_or("none", |engine| engine.name())
+        match &self.way {
+            Way::Deaf => "none",
+            Way::Utterances { engine, .. } => engine.name(),
+            Way::Frames(voices) => voices.name(),
+        }
     }
 
     /// Whether anything is recognised.
     #[must_use]
     pub fn recognises(&self) -> bool {
-        self.engine.is_some()
+        !matches!(self.way, Way::Deaf)
     }
 
     /// Begins to listen to a voice. Dropping the stream ends it; what was being said still comes to the sink.
@@ -201,7 +235,7 @@ impl Speech {
     /// At the limit of streams, and while stopping.
     pub fn open(&self, options: StreamOptions) -> Result<Stream, SpeechError> {
         let id = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
-        if self.engine.is_none() {
+        if !self.recognises() {
             return Ok(Stream { id, ring: None });
         }
         if self.stopping.load(Ordering::Relaxed) {
@@ -216,14 +250,23 @@ impl Speech {
             return Err(SpeechError::TooManyStreams { limit });
         }
         let ring = Arc::new(Ring::new());
-        let order = Control::Open { id, ring: Arc::clone(&ring), options };
-        self.control.try_send(order).map_err(|error| {
-            self.counters.streams.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => SpeechError::TooManyStreams { limit },
-                TrySendError::Disconnected(_) => SpeechError::Stopped,
+        match &self.way {
+            Way::Deaf => {}
+            Way::Utterances { control, .. } => {
+                let order = Control::Open { id, ring: Arc::clone(&ring), options };
+                control.try_send(order).map_err(|error| {
+                    self.counters.streams.fetch_sub(1, Ordering::Relaxed);
+                    match error {
+                        TrySendError::Full(_) => SpeechError::TooManyStreams { limit },
+                        TrySendError::Disconnected(_) => SpeechError::Stopped,
+                    }
+                })?;
             }
-        })?;
+            Way::Frames(voices) => {
+                let shared = (&*self.config, &self.counters);
+                voices.open((id, Arc::clone(&ring)), options, shared, &self.stopping)?;
+            }
+        }
         Ok(Stream { id, ring: Some(ring) })
     }
 
@@ -236,9 +279,15 @@ impl Speech {
     /// Stops decodes under way, tells gaps for what is not decoded, and waits for every thread to end.
     pub fn stop(&mut self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.queue.close();
-        if self.control.send(Control::Stop).is_err() {
-            tracing::debug!("the front thread had ended already");
+        match &self.way {
+            Way::Deaf => {}
+            Way::Utterances { queue, control, .. } => {
+                queue.close();
+                if control.send(Control::Stop).is_err() {
+                    tracing::debug!("the front thread had ended already");
+                }
+            }
+            Way::Frames(voices) => voices.stop(),
         }
         for thread in self.threads.drain(..) {
             let name = thread.thread().name().unwrap_or("segue-asr").to_owned();
@@ -254,10 +303,10 @@ impl Speech {
         Ok(())
     }
 
-    fn bench(&self, engine: &Arc<dyn Engine>) -> Bench {
+    fn bench(&self, engine: &Arc<dyn Engine>, queue: &Arc<Queue>) -> Bench {
         Bench {
             engine: Arc::clone(engine),
-            queue: Arc::clone(&self.queue),
+            queue: Arc::clone(queue),
             counters: Arc::clone(&self.counters),
             stopping: Arc::clone(&self.stopping),
             clock: Arc::clone(&self.config.clock),

@@ -64,6 +64,16 @@ impl Sound {
         }
         Samples::Narrow(narrow)
     }
+
+    /// As it was written.
+    pub(super) fn frame(&self) -> Frame<'_> {
+        match self {
+            Self::G711(payload, law) => Frame::G711(payload, *law),
+            Self::Linear(samples) => Frame::Linear(samples),
+            Self::Wide(samples) => Frame::Wide(samples),
+            Self::Lost => Frame::Lost,
+        }
+    }
 }
 
 /// The reader's side.

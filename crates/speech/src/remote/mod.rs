@@ -1,6 +1,8 @@
 //! Recognition by a service elsewhere, for machines that have no cores to spare or want another model.
 
 mod breaker;
+mod deepgram;
 mod openai;
 
+pub use deepgram::{DeepgramEngine, DeepgramOptions};
 pub use openai::{OpenAiEngine, OpenAiOptions};
