@@ -38,6 +38,8 @@ pub(super) struct Trial {
     pub(super) harm: u64,
     /// Resident memory that the voices added, each.
     pub(super) bytes_a_voice: u64,
+    /// The fewest voices that a search found to be too many.
+    pub(super) too_many: Option<usize>,
 }
 
 impl Trial {
@@ -132,6 +134,7 @@ pub(super) fn attempt(setting: &Setting, voices: usize, script: &Script) -> anyh
         finals: delays.len(),
         harm: stats.decodes.gaps + stats.decodes.failed + stats.frames.dropped,
         bytes_a_voice,
+        too_many: None,
     })
 }
 
