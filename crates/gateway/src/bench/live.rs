@@ -14,15 +14,11 @@ use segue_trigger::{Speaker, Stage};
 
 use crate::{clock::Clock, media::claim_core};
 
-/// How a pool is run.
+/// How a pool with one decoder is run.
 #[derive(Clone)]
 pub(super) struct Setting {
     pub(super) engine: Arc<dyn Engine>,
-    /// Decoders; none for one of each voice.
-    pub(super) workers: Option<usize>,
     pub(super) partials: bool,
-    /// Whether a pause is decoded before it is known to be the end, and load gives partials up.
-    pub(super) ours: bool,
     /// The core that all its threads share; none for all cores.
     pub(super) core: Option<usize>,
 }
@@ -142,11 +138,8 @@ pub(super) fn attempt(setting: &Setting, voices: usize, script: &Script) -> anyh
 /// them.
 fn start(setting: &Setting, voices: usize, clock: Clock) -> anyhow::Result<Speech> {
     let mut config = SpeechConfig::new(Arc::new(move || clock.now()));
-    config.workers = setting.workers.unwrap_or(voices);
+    config.workers = 1;
     config.streams_max = voices;
-    if !setting.ours {
-        config.endpointing.soft_end = config.endpointing.hard_end;
-    }
     let (engine, core) = (Arc::clone(&setting.engine), setting.core);
     let started = std::thread::scope(|scope| {
         let thread = scope.spawn(move || {

@@ -71,15 +71,14 @@ fn model(engine: WhisperEngine, script: &Script, until: Duration, clock: Clock) 
     let other = utterance(&plain, None, clock)?;
     say(&format!("  the plain way               {}", other.line(&format!(" with {threads} threads"))));
     say("  live                         voices a core   p50 / p95 end → known     memory a voice");
-    let ours =
-        |partials| Setting { engine: Arc::clone(&engine), workers: Some(1), partials, ours: true, core };
+    let live = |partials| Setting { engine: Arc::clone(&engine), partials, core };
     let left = |share: u32| until.saturating_sub(clock.now()) / share;
     let first = cost.voices();
-    let finals = search(&ours(false), first, script, (clock.now() + left(2), clock))?;
+    let finals = search(&live(false), first, script, (clock.now() + left(2), clock))?;
     say(&line("finals only", &finals));
-    let half = attempt(&ours(false), (finals.voices / 2).max(1), script)?;
+    let half = attempt(&live(false), (finals.voices / 2).max(1), script)?;
     say(&line("the same at half load", &half));
-    let partials = search(&ours(true), finals.voices * 4 / 5, script, (clock.now() + left(1), clock))?;
+    let partials = search(&live(true), finals.voices * 4 / 5, script, (clock.now() + left(1), clock))?;
     say(&line("with elastic partials", &partials));
     let times = other.cpu.as_secs_f64() / cost.cpu.as_secs_f64().max(f64::MIN_POSITIVE);
     say(&format!("  the plain way takes {times:.1} times the CPU time for the same utterance"));
