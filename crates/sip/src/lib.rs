@@ -31,6 +31,7 @@ pub use config::{
 };
 pub use driver::SipDriver;
 pub use handles::{Addresses, Answer, DialEvent, Dialing, IncomingCall, Leg, LegControl, Sip, SipEvent};
+pub use message::user_and_host;
 pub use policy::{DialogPolicy, ReliableProvisionals};
 pub use transport::TlsFiles;
 pub use trunks::{

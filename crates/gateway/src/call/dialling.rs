@@ -4,6 +4,7 @@ use segue_call::{AttemptId, Declared, Destination, DialFailure, Event, LegEnd, P
 use segue_media::{Command, LegId, MediaDescription};
 use segue_sip::{
     Answer, AnswerError, DialEvent, Dialing, Ended, FailureKind, Headers, Leg as SipLeg, LegEvent,
+    user_and_host,
 };
 use segue_speech::{Recognizer, StreamOptions};
 use tokio::{sync::mpsc, task::AbortHandle};
@@ -126,8 +127,12 @@ impl CallTask {
                 None
             }
             LegEvent::Transferred { to } => Some(self.transferred(attempt, &to)),
-            LegEvent::OfferRefused { .. } | LegEvent::ReferProgress { .. } => {
-                tracing::info!(?attempt, news = news_name(&event), "a leg goes on");
+            LegEvent::OfferRefused { code } => {
+                tracing::info!(?attempt, code, "a change of media was refused");
+                None
+            }
+            LegEvent::ReferProgress { code, over } => {
+                tracing::info!(?attempt, code, over, "a transfer that we asked for goes on");
                 None
             }
             LegEvent::Ended(ended) => self.leg_ended(attempt, ended),
@@ -167,10 +172,11 @@ impl CallTask {
     /// Somebody else has the far side of a leg: an agent of ours by the user that registers or the address that is
     /// dialled, or somebody outside.
     fn transferred(&self, attempt: AttemptId, to: &str) -> Event {
-        let (user, host) = user_and_host(to);
-        let outside = self.parts.settings.sip.dialogs.transfer_hosts.iter().any(|known| known == host);
+        let (user, host) = user_and_host(to).unwrap_or_default();
+        let known = &self.parts.settings.sip.dialogs.transfer_hosts;
+        let outside = known.iter().any(|known| known.eq_ignore_ascii_case(&host));
         let agent = self.parts.agents.values().find(|agent| {
-            agent.address.as_deref() == Some(to) || (!outside && agent.user.as_deref() == Some(user))
+            agent.address.as_deref() == Some(to) || (!outside && agent.user.as_ref() == Some(&user))
         });
         let (agent, name) =
             agent.map_or((None, String::new()), |agent| (Some(agent.id.clone()), agent.name.clone()));
@@ -341,16 +347,6 @@ pub(super) async fn pass_leg_on(attempt: AttemptId, mut leg: SipLeg, news: mpsc:
     }
 }
 
-/// The user and the host of a SIP URI.
-fn user_and_host(uri: &str) -> (&str, &str) {
-    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-    let (user, host) = rest.split_once('@').unwrap_or(("", rest));
-    let host = host.split([';', '?']).next().unwrap_or(host);
-    // An IPv6 address has colons of its own.
-    let port = host.rfind(':').filter(|at| !host.get(*at..).unwrap_or_default().contains(']'));
-    (user, port.and_then(|at| host.get(..at)).unwrap_or(host))
-}
-
 fn how_failed(kind: FailureKind) -> DialFailure {
     match kind {
         FailureKind::Busy => DialFailure::Busy,
@@ -360,18 +356,5 @@ fn how_failed(kind: FailureKind) -> DialFailure {
         FailureKind::NoCommonCodec => DialFailure::NoCommonCodec,
         FailureKind::ServerError => DialFailure::ServerError,
         FailureKind::Canceled => DialFailure::Canceled,
-    }
-}
-
-/// What happened on a leg that goes on as it is, for the log.
-const fn news_name(event: &LegEvent) -> &'static str {
-    match event {
-        LegEvent::OfferRefused { .. } => "a change of media was refused",
-        LegEvent::Transferred { .. } => "the far side is somebody else",
-        LegEvent::ReferProgress { .. } => "a transfer that we asked for goes on",
-        LegEvent::MediaChanged { .. } => "media changed",
-        LegEvent::HandoffRequested { .. } => "a handoff was asked for",
-        LegEvent::Key(_) => "a key",
-        LegEvent::Ended(_) => "ended",
     }
 }

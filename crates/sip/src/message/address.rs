@@ -10,6 +10,13 @@ use super::Transport;
 /// Parameters after semicolons; names as they came, values with their quotes.
 pub(crate) type Params = Vec<(String, Option<String>)>;
 
+/// The user and the host of a SIP URI, empty where it has none: the user unescaped and without password, IPv6 in
+/// brackets. `None` if it is no URI.
+#[must_use]
+pub fn user_and_host(uri: &str) -> Option<(String, String)> {
+    Uri::read(uri).map(|uri| (uri.user.unwrap_or_default(), uri.host))
+}
+
 /// A `sip:`, `sips:` or `tel:` URI, taken apart as far as we use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Uri {
@@ -311,6 +318,19 @@ pub(crate) fn escape_user(user: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn user_and_host_are_taken_from_any_uri() {
+        for (uri, user, host) in [
+            ("sip:robin@pbx.example", "robin", "pbx.example"),
+            ("sips:ro%62in:secret@[2001:db8::1]:5061;transport=tls?x=y", "robin", "[2001:db8::1]"),
+            ("sip:192.0.2.7:5060", "", "192.0.2.7"),
+            ("tel:+4930123", "+4930123", ""),
+        ] {
+            assert_eq!(user_and_host(uri), Some((user.to_owned(), host.to_owned())), "{uri}");
+        }
+        assert_eq!(user_and_host("robin"), None);
+    }
 
     #[test]
     fn a_uri_is_taken_apart() {

@@ -13,6 +13,7 @@ mod via;
 
 use std::fmt::Write as _;
 
+pub use address::user_and_host;
 pub(crate) use address::{NameAddress, Uri, escape_user, quoted, split_list, split_params};
 pub(crate) use body::BodyFault;
 pub(crate) use frame::{Frame, Framer};
