@@ -19,8 +19,8 @@ mod ffi;
 pub use listen::{EndKind, Endpointing, VoiceDetector};
 pub use models::{ModelCatalogue, ModelError, Verified};
 pub use pool::{
-    Clock, Gap, GapCause, Heard, Hypothesis, Ladder, Recognizer, Speech, SpeechConfig, SpeechError,
-    SpeechStats, Stream, StreamId, StreamOptions,
+    Attention, Clock, Gap, GapCause, Heard, Hypothesis, Ladder, Recognizer, Speech, SpeechConfig,
+    SpeechError, SpeechStats, Stream, StreamId, StreamOptions,
 };
 pub use remote::{DeepgramEngine, DeepgramOptions, OpenAiEngine, OpenAiOptions};
 pub use say::normalise;

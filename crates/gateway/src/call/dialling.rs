@@ -301,7 +301,7 @@ impl CallTask {
     }
 
     /// Has a party's voice recognised. Without recognition the call goes on: keys and the bot's word still work.
-    fn listen(&self, party: Party, media: LegId) {
+    fn listen(&mut self, party: Party, media: LegId) {
         let Some(speech) = &self.parts.speech else { return };
         let sender = self.sender.clone();
         let options = StreamOptions {
@@ -315,11 +315,13 @@ impl CallTask {
             }),
         };
         let listening = speech.open(options).map_err(|error| error.to_string()).and_then(|mut stream| {
+            let attention = stream.attention();
             let listener = Box::new(move |frame: &segue_media::TapFrame| stream.push(frame.at, frame.into()));
-            self.media.listen(media, listener).map_err(|error| error.to_string())
+            self.media.listen(media, listener).map_err(|error| error.to_string()).map(|()| attention)
         });
-        if let Err(error) = listening {
-            tracing::warn!(?party, %error, "a voice is not transcribed");
+        match listening {
+            Ok(attention) => drop(self.attention.insert(party, attention)),
+            Err(error) => tracing::warn!(?party, %error, "a voice is not transcribed"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use segue_call::{Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow};
 use segue_media::{Codec, PlayId, Report};
 use segue_sip::Headers;
-use segue_speech::{GapCause, Heard};
+use segue_speech::{Attention, GapCause, Heard};
 use segue_store::{ActionDigest, LogLine, What};
 use segue_trigger::{Speaker, UtteranceId};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -36,6 +36,8 @@ pub(crate) struct CallTask {
     pub(super) finished: bool,
     pub(super) carried: Carried,
     pub(super) taping: Taping,
+    /// How recognition is told what matters about a party's voice.
+    pub(super) attention: BTreeMap<Party, Attention>,
     pub(super) inbox: mpsc::Receiver<News>,
     utterances: BTreeMap<(Party, u64), UtteranceId>,
     utterance_next: u32,
@@ -89,6 +91,7 @@ impl CallTask {
             finished: false,
             carried: Carried { caller: headers, ..Carried::default() },
             taping: Taping::default(),
+            attention: BTreeMap::new(),
             inbox: news.1,
             utterances: BTreeMap::new(),
             utterance_next: 1,

@@ -10,7 +10,7 @@ use std::{
 use segue_trigger::{Speaker, Stage};
 
 use super::{
-    Decoded, Gap, GapCause, Heard, Hypothesis, Rung, SpeechConfig, StreamId, StreamOptions,
+    Attention, Decoded, Gap, GapCause, Heard, Hypothesis, Rung, SpeechConfig, StreamId, StreamOptions,
     front::next_job,
     queue::{Job, JobId, Purpose, Queue},
     ring::{Reader, Ring, Sound},
@@ -51,14 +51,18 @@ pub(super) struct Ear {
 }
 
 /// Who speaks and who wants to know.
-struct Voice {
+pub(super) struct Voice {
     speaker: Speaker,
-    language: Option<Arc<str>>,
+    attention: Attention,
     partials: bool,
     sink: Sink,
 }
 
 impl Voice {
+    pub(super) fn new(options: StreamOptions, attention: Attention) -> Voice {
+        Voice { speaker: options.speaker, attention, partials: options.partials, sink: options.sink }
+    }
+
     /// Hands news over. A sink that panics harms its own call and no other.
     fn tell(&self, heard: Heard) {
         if catch_unwind(AssertUnwindSafe(|| (self.sink)(heard))).is_err() {
@@ -113,13 +117,12 @@ impl<'a> Desk<'a> {
 }
 
 impl Ear {
-    pub(super) fn new(id: StreamId, ring: Arc<Ring>, options: StreamOptions, rules: Endpointing) -> Ear {
-        let StreamOptions { speaker, language, partials, sink } = options;
+    pub(super) fn new(id: StreamId, ring: Arc<Ring>, voice: Voice, rules: Endpointing) -> Ear {
         Ear {
             id,
             ring,
             reader: Reader::default(),
-            voice: Voice { speaker, language: language.map(Arc::from), partials, sink },
+            voice,
             line: Line { hearing: Hearing::new(rules), due: None, lost: None },
             partial: Partial::default(),
             speculation: None,
@@ -319,7 +322,7 @@ impl Ear {
             stream: self.id,
             purpose,
             samples: segment.samples,
-            language: self.voice.language.clone(),
+            language: self.voice.attention.language(),
             asked: desk.now,
             cancelled: Arc::clone(&awaited.cancelled),
         });

@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    Clock, GapCause, Rung, SpeechConfig, StreamId, StreamOptions,
-    ear::{Answer, Desk, Ear},
+    Attention, Clock, GapCause, Rung, SpeechConfig, StreamId, StreamOptions,
+    ear::{Answer, Desk, Ear, Voice},
     ladder::Climber,
     queue::{JobId, Queue},
     ring::Ring,
@@ -23,7 +23,7 @@ use crate::{ffi::lower_priority, listen::FRAME_LENGTH};
 
 /// What the front thread is told.
 pub(super) enum Control {
-    Open { id: StreamId, ring: Arc<Ring>, options: StreamOptions },
+    Open { id: StreamId, ring: Arc<Ring>, options: StreamOptions, attention: Attention },
     Done(Outcome),
     Stop,
 }
@@ -60,8 +60,9 @@ impl Front {
         lower_priority(self.config.niceness / 2);
         loop {
             match self.next(control) {
-                Some(Control::Open { id, ring, options }) => {
-                    self.ears.insert(id, Ear::new(id, ring, options, self.config.endpointing));
+                Some(Control::Open { id, ring, options, attention }) => {
+                    let voice = Voice::new(options, attention);
+                    self.ears.insert(id, Ear::new(id, ring, voice, self.config.endpointing));
                 }
                 Some(Control::Done(outcome)) => self.done(outcome),
                 Some(Control::Stop) => break,

@@ -11,6 +11,7 @@
 //! Everything is bounded: rings drop their oldest frame, partials give way, a final that cannot be decoded in
 //! time becomes a gap in the transcript and is counted.
 
+mod attention;
 mod ear;
 mod engine;
 mod front;
@@ -35,6 +36,7 @@ use std::{
     time::Duration,
 };
 
+pub use attention::Attention;
 pub use engine::{DecodeError, Decoded, Decoder, Engine, Stop};
 pub use ladder::{Ladder, Rung};
 pub use stats::{DecodeCounts, FrameCounts, SpeechStats};
@@ -236,7 +238,7 @@ impl Speech {
     pub fn open(&self, options: StreamOptions) -> Result<Stream, SpeechError> {
         let id = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         if !self.recognises() {
-            return Ok(Stream { id, ring: None });
+            return Ok(Stream { id, ring: None, attention: Attention::default() });
         }
         if self.stopping.load(Ordering::Relaxed) {
             return Err(SpeechError::Stopped);
@@ -250,10 +252,12 @@ impl Speech {
             return Err(SpeechError::TooManyStreams { limit });
         }
         let ring = Arc::new(Ring::new());
+        let attention = Attention::new(options.language.as_deref());
         match &self.way {
             Way::Deaf => {}
             Way::Utterances { control, .. } => {
-                let order = Control::Open { id, ring: Arc::clone(&ring), options };
+                let order =
+                    Control::Open { id, ring: Arc::clone(&ring), options, attention: attention.clone() };
                 control.try_send(order).map_err(|error| {
                     self.counters.streams.fetch_sub(1, Ordering::Relaxed);
                     match error {
@@ -267,7 +271,7 @@ impl Speech {
                 voices.open((id, Arc::clone(&ring)), options, shared, &self.stopping)?;
             }
         }
-        Ok(Stream { id, ring: Some(ring) })
+        Ok(Stream { id, ring: Some(ring), attention })
     }
 
     /// What was counted so far.
@@ -327,9 +331,16 @@ impl Drop for Speech {
 pub struct Stream {
     id: StreamId,
     ring: Option<Arc<Ring>>,
+    attention: Attention,
 }
 
 impl Stream {
+    /// The call's handle of this voice.
+    #[must_use]
+    pub fn attention(&self) -> Attention {
+        self.attention.clone()
+    }
+
     /// Its name.
     #[must_use]
     pub fn id(&self) -> StreamId {
