@@ -1,13 +1,17 @@
-//! The way of frames from a media thread to the front thread: one writer, one reader, a fixed number of places.
+//! The way of frames from a media thread to the front thread: one writer, one reader, room for half a minute.
 //!
-//! The writer never waits and never fails: when the reader is behind, the oldest frame is written over and
+//! The writer never waits and never fails: when the reader is that far behind, the oldest frame is written over and
 //! counted as dropped. Every place carries a number that tells the reader whether it was written over while
 //! it read (a sequence lock). All storage is atomic, so a torn read gives wrong numbers, never undefined ones.
+//!
+//! Half a minute of sound is a lot for thousands of voices, and nearly always the reader is a few frames behind. So
+//! the room comes in blocks that are made when they are first needed, and those whose frames were read serve again,
+//! the same few first.
 
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
     },
     time::Duration,
 };
@@ -17,19 +21,29 @@ use segue_media::{WideFrame, g711::Law};
 use super::Frame;
 use crate::listen::Samples;
 
-/// Places for frames: 1.28 s.
-pub(super) const PLACES: u64 = 64;
+/// Places for frames: 30.72 s.
+pub(super) const PLACES: u64 = BLOCKS as u64 * BLOCK;
+/// Places in a block: 640 ms.
+const BLOCK: u64 = 32;
+const BLOCKS: usize = 48;
 /// 160 samples of 16 bit.
 const WORDS: usize = 40;
 type Words = [AtomicU64; WORDS];
 
 /// The places between one writer and one reader.
 pub(super) struct Ring {
+    blocks: [OnceLock<Block>; BLOCKS],
+    /// Which block holds the frames of a block's turn, counted round.
+    holders: [AtomicUsize; BLOCKS],
+    written: AtomicU64,
+    taken: AtomicU64,
+    closed: AtomicBool,
+}
+
+struct Block {
     places: Vec<Place>,
     /// The second half of each place, made with the first wideband frame: most voices are narrow.
     wide: OnceLock<Vec<Words>>,
-    written: AtomicU64,
-    closed: AtomicBool,
 }
 
 struct Place {
@@ -84,24 +98,24 @@ pub(super) struct Reader {
 
 impl Ring {
     pub(super) fn new() -> Ring {
-        let place = || Place {
-            number: AtomicU64::new(0),
-            kind: AtomicU64::new(LOST),
-            at: AtomicU64::new(0),
-            words: words(),
-        };
         Ring {
-            wide: OnceLock::new(),
-            places: std::iter::repeat_with(place).take(PLACES as usize).collect(),
+            blocks: [const { OnceLock::new() }; BLOCKS],
+            holders: [const { AtomicUsize::new(0) }; BLOCKS],
             written: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
     }
 
-    /// For the one writer. Wait-free.
+    /// For the one writer. Wait-free but for the memory of a block that is needed for the first time.
     pub(super) fn write(&self, at: Duration, frame: Frame<'_>) {
         let turn = self.written.load(Ordering::Relaxed);
-        let Some(place) = self.places.get((turn % PLACES) as usize) else { return };
+        if turn.is_multiple_of(BLOCK) {
+            self.take_block(turn / BLOCK);
+        }
+        let Some(block) = self.holder(turn) else { return };
+        let block = block.get_or_init(Block::new);
+        let Some(place) = block.places.get((turn % BLOCK) as usize) else { return };
         place.number.store(turn * 2 + 1, Ordering::Relaxed);
         fence(Ordering::Release);
         place.at.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -118,9 +132,8 @@ impl Ring {
             Frame::Wide(samples) => {
                 let (first, second) = samples.split_at(WORDS * 4);
                 store(&place.words, first);
-                let wide =
-                    self.wide.get_or_init(|| std::iter::repeat_with(words).take(PLACES as usize).collect());
-                if let Some(words) = wide.get((turn % PLACES) as usize) {
+                let wide = block.wide.get_or_init(|| std::iter::repeat_with(words).take(SIZE).collect());
+                if let Some(words) = wide.get((turn % BLOCK) as usize) {
                     store(words, second);
                 }
             }
@@ -128,6 +141,28 @@ impl Ring {
         }
         place.number.store(turn * 2 + 2, Ordering::Release);
         self.written.store(turn + 1, Ordering::Release);
+    }
+
+    /// Finds a block for the turns from `number * BLOCK` on: the first whose frames are all read, or the oldest.
+    fn take_block(&self, number: u64) {
+        let place = |number: u64| self.holders.get((number % BLOCKS as u64) as usize);
+        let unread = self.taken.load(Ordering::Acquire) / BLOCK;
+        if number.saturating_sub(unread) >= BLOCKS as u64 {
+            // The place in the round names the oldest block already.
+            return;
+        }
+        let in_use = (unread..number)
+            .filter_map(place)
+            .fold(0_u64, |in_use, holder| in_use | 1 << holder.load(Ordering::Relaxed));
+        if let Some(holder) = place(number) {
+            // There are as many blocks as places in the round, so one is free.
+            holder.store((in_use.trailing_ones() as usize).min(BLOCKS - 1), Ordering::Release);
+        }
+    }
+
+    fn holder(&self, turn: u64) -> Option<&OnceLock<Block>> {
+        let holder = self.holders.get((turn / BLOCK % BLOCKS as u64) as usize)?;
+        self.blocks.get(holder.load(Ordering::Acquire))
     }
 
     /// The writer is gone; what it wrote can still be read.
@@ -155,14 +190,32 @@ impl Reader {
                 self.taken = oldest;
             }
             let turn = self.taken;
+            let frame = ring.holder(turn).and_then(OnceLock::get).and_then(|block| block.read(turn));
             self.taken += 1;
-            let Some(place) = ring.places.get((turn % PLACES) as usize) else { return (dropped, None) };
-            let wide = ring.wide.get().and_then(|wide| wide.get((turn % PLACES) as usize));
-            match place.read(turn, wide) {
+            // Told after the read: until then the block is not written anew.
+            ring.taken.store(self.taken, Ordering::Release);
+            match frame {
                 Some(frame) => return (dropped, Some(frame)),
                 None => dropped += 1,
             }
         }
+    }
+}
+
+impl Block {
+    fn new() -> Block {
+        let place = || Place {
+            number: AtomicU64::new(0),
+            kind: AtomicU64::new(LOST),
+            at: AtomicU64::new(0),
+            words: words(),
+        };
+        Block { places: std::iter::repeat_with(place).take(SIZE).collect(), wide: OnceLock::new() }
+    }
+
+    fn read(&self, turn: u64) -> Option<(Duration, Sound)> {
+        let place = (turn % BLOCK) as usize;
+        self.places.get(place)?.read(turn, self.wide.get().and_then(|wide| wide.get(place)))
     }
 }
 
@@ -185,6 +238,7 @@ impl Place {
     }
 }
 
+const SIZE: usize = BLOCK as usize;
 const PCMU: u64 = 0;
 const PCMA: u64 = 1;
 const LINEAR: u64 = 2;
@@ -272,12 +326,43 @@ mod tests {
     #[test]
     fn a_slow_reader_loses_the_oldest_frames_and_knows_how_many() {
         let ring = Ring::new();
-        for count in 0..100 {
+        for count in 0..PLACES + 36 {
             ring.write(millis(count), Frame::Lost);
         }
         let mut reader = Reader::default();
         assert_eq!(reader.read(&ring), (36, Some((millis(36), Sound::Lost))));
-        assert_eq!(std::iter::from_fn(|| reader.read(&ring).1).count(), 63);
+        assert_eq!(std::iter::from_fn(|| reader.read(&ring).1).count() as u64, PLACES - 1);
+    }
+
+    #[test]
+    fn half_a_minute_is_kept_for_a_reader_that_stands_still() {
+        let ring = Ring::new();
+        let mut reader = Reader::default();
+        let mut at = Duration::ZERO;
+        for stall in [3, 1_500, 40, 1_500, 1] {
+            for _ in 0..stall {
+                ring.write(at, Frame::Linear(&[at.as_millis() as i16; 160]));
+                at += millis(1);
+            }
+            for back in (1..=stall).rev() {
+                let due = at - millis(back);
+                let sound = Sound::Linear([due.as_millis() as i16; 160]);
+                assert_eq!(reader.read(&ring), (0, Some((due, sound))));
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_needs_two_blocks() {
+        let ring = Ring::new();
+        let mut reader = Reader::default();
+        for count in 0..10_000 {
+            ring.write(millis(count), Frame::Lost);
+            if count >= 20 {
+                assert!(reader.read(&ring).1.is_some());
+            }
+        }
+        assert_eq!(ring.blocks.iter().filter(|block| block.get().is_some()).count(), 2);
     }
 
     #[test]
