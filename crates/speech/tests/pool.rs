@@ -279,20 +279,78 @@ fn a_decode_over_three_times_its_budget_is_stopped_and_the_pool_goes_on() {
 }
 
 #[test]
-fn a_decoder_that_panics_costs_one_gap() {
+fn a_decoder_that_panics_is_replaced_and_no_word_is_lost() {
     let engine = Counting::default();
     let panics = Arc::clone(&engine.panics);
     let speech = pool(engine);
     let mut line = Line::open(&speech, Speaker::Caller, false);
-    panics.store(true, Ordering::Relaxed);
+    panics.store(1, Ordering::Relaxed);
+    line.feed(&speech, &script(&[said("My parcel is late"), said("Is anybody there")]));
+    let heard = line.end();
+    assert_whole(&heard);
+    assert_eq!(gaps(&heard), []);
+    assert_eq!(hypotheses(&heard, Stage::Final).len(), 2, "{heard:?}");
+    assert_eq!(speech.stats().decodes.fed_again, 1);
+}
+
+#[test]
+fn an_utterance_that_panics_every_decoder_costs_one_gap() {
+    let engine = Counting::default();
+    let panics = Arc::clone(&engine.panics);
+    let speech = pool(engine);
+    let mut line = Line::open(&speech, Speaker::Caller, false);
+    // The decode on the chance of an end, twice, and the final, twice.
+    panics.store(4, Ordering::Relaxed);
     line.feed(&speech, &script(&[said("My parcel is late")]));
     until("the gap is told", || speech.stats().decodes.failed == 1);
-    panics.store(false, Ordering::Relaxed);
-    line.feed(&speech, &script(&[said("Is anybody there"), said("Hello hello")]));
+    line.feed(&speech, &script(&[said("Is anybody there")]));
     let heard = line.end();
     assert_whole(&heard);
     assert_eq!(gaps(&heard), [GapCause::EngineFailed]);
-    assert!(!hypotheses(&heard, Stage::Final).is_empty(), "{heard:?}");
+    assert_eq!(hypotheses(&heard, Stage::Final).len(), 1, "{heard:?}");
+}
+
+#[test]
+fn a_worker_that_hangs_is_replaced_and_no_word_is_lost() {
+    let engine = Counting::default();
+    let Counting { shut, hangs, refusals, .. } = engine.clone();
+    let mut config = config();
+    config.workers = 1;
+    let speech = Speech::start(config, Some(Arc::new(engine))).unwrap();
+    shut.store(true, Ordering::Relaxed);
+    hangs.store(1, Ordering::Relaxed);
+    // The first to take its place comes to nothing and ends.
+    refusals.store(1, Ordering::Relaxed);
+    let mut line = Line::open(&speech, Speaker::Caller, false);
+    line.feed(&speech, &script(&[said("My parcel is late"), said("Is anybody there")]));
+    until("two workers were lost", || speech.stats().workers_replaced == 2);
+    shut.store(false, Ordering::Relaxed);
+    let heard = line.end();
+    assert_whole(&heard);
+    assert_eq!(gaps(&heard), []);
+    assert_eq!(hypotheses(&heard, Stage::Final).len(), 2, "{heard:?}");
+    assert_eq!(speech.stats().decodes.fed_again, 1);
+}
+
+#[test]
+fn an_utterance_that_hangs_two_workers_is_given_up_and_a_pool_with_one_that_hangs_can_stop() {
+    let engine = Counting::default();
+    let Counting { shut, hangs, decodes, .. } = engine.clone();
+    let mut config = config();
+    config.workers = 1;
+    let mut speech = Speech::start(config, Some(Arc::new(engine))).unwrap();
+    shut.store(true, Ordering::Relaxed);
+    hangs.store(2, Ordering::Relaxed);
+    let mut line = Line::open(&speech, Speaker::Caller, false);
+    line.feed(&speech, &script(&[said("My parcel is late")]));
+    until("the gap is told", || speech.stats().decodes.failed == 1);
+    hangs.store(1, Ordering::Relaxed);
+    line.feed(&speech, &script(&[said("Is anybody there")]));
+    until("a third one hangs", || decodes.load(Ordering::Relaxed) == 3);
+    speech.stop();
+    let heard = line.end();
+    assert_whole(&heard);
+    assert_eq!(gaps(&heard), [GapCause::EngineFailed, GapCause::Stopped], "{heard:?}");
 }
 
 #[test]

@@ -321,10 +321,11 @@ impl Ear {
             id: awaited.job,
             stream: self.id,
             purpose,
-            samples: segment.samples,
+            samples: Arc::from(segment.samples),
             language: self.voice.attention.language(),
             asked: desk.now,
             cancelled: Arc::clone(&awaited.cancelled),
+            fed_again: false,
         });
         desk.evict(evicted);
         awaited

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,6 +20,11 @@ pub trait Engine: Send + Sync {
     /// Whether a decoder is slow until it has decoded once. A service elsewhere is not asked before it is needed.
     fn warms_up(&self) -> bool {
         true
+    }
+    /// A decode that has not asked whether to stop for so long hangs: its worker is given up, and what it was
+    /// decoding is fed to another.
+    fn silent_max(&self) -> Duration {
+        Duration::from_secs(3)
     }
     /// A decoder for one worker thread, made on that thread.
     ///
@@ -68,18 +73,21 @@ pub struct Stop {
     pub(crate) job: Arc<AtomicBool>,
     pub(crate) deadline: Duration,
     pub(crate) clock: Clock,
+    /// Counts the questions.
+    pub(crate) beats: Arc<AtomicU64>,
 }
 
 impl Stop {
     /// At a moment of a clock.
     #[must_use]
     pub fn at(deadline: Duration, clock: Clock) -> Stop {
-        Stop { pool: Arc::default(), job: Arc::default(), deadline, clock }
+        Stop { pool: Arc::default(), job: Arc::default(), deadline, clock, beats: Arc::default() }
     }
 
     /// True when the decode should give up now.
     #[must_use]
     pub fn asked(&self) -> bool {
+        self.beats.fetch_add(1, Ordering::Relaxed);
         self.pool.load(Ordering::Relaxed)
             || self.job.load(Ordering::Relaxed)
             || (self.clock)() >= self.deadline
@@ -89,7 +97,7 @@ impl Stop {
     #[must_use]
     pub(crate) fn within(&self, time: Duration) -> Stop {
         let deadline = (self.clock)().saturating_add(time).min(self.deadline);
-        Stop { pool: Arc::clone(&self.pool), job: Arc::default(), deadline, clock: Arc::clone(&self.clock) }
+        Stop { job: Arc::default(), deadline, ..self.clone() }
     }
 
     /// How long until the deadline.

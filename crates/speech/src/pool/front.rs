@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::Ordering,
@@ -11,10 +12,11 @@ use std::{
 };
 
 use super::{
-    Attention, Clock, GapCause, Rung, SpeechConfig, StreamId, StreamOptions,
+    Attention, Clock, DecodeError, GapCause, Rung, SpeechConfig, StreamId, StreamOptions,
+    crew::Crew,
     ear::{Answer, Desk, Ear, Voice},
     ladder::Climber,
-    queue::{JobId, Queue},
+    queue::{Job, JobId, Queue},
     ring::Ring,
     stats::Counters,
     worker::Outcome,
@@ -35,13 +37,19 @@ pub(super) struct Front {
     counters: Arc<Counters>,
     clock: Clock,
     climber: Climber,
+    crew: Crew,
     ears: BTreeMap<StreamId, Ear>,
     jobs: u64,
     tick: Duration,
 }
 
 impl Front {
-    pub(super) fn new(config: &Arc<SpeechConfig>, queue: &Arc<Queue>, counters: &Arc<Counters>) -> Front {
+    pub(super) fn new(
+        config: &Arc<SpeechConfig>,
+        queue: &Arc<Queue>,
+        counters: &Arc<Counters>,
+        crew: Crew,
+    ) -> Front {
         let now = (config.clock)();
         Front {
             config: Arc::clone(config),
@@ -49,6 +57,7 @@ impl Front {
             counters: Arc::clone(counters),
             clock: Arc::clone(&config.clock),
             climber: Climber::new(config.ladder, now),
+            crew,
             ears: BTreeMap::new(),
             jobs: 0,
             tick: now,
@@ -75,6 +84,7 @@ impl Front {
             }
         }
         self.stop();
+        self.crew.finish(control);
     }
 
     /// The next order; `None` when a tick is due. Without a stream it sleeps until there is one.
@@ -96,11 +106,21 @@ impl Front {
         self.counters.stand_on(rung);
         self.counters.finals_waiting.store(waiting, Ordering::Relaxed);
         let mut desk = Desk::new(&self.config, &self.queue, &self.counters, (now, rung, self.jobs));
-        for ear in self.ears.values_mut() {
-            ear.hear(&mut desk);
-        }
+        self.ears.retain(|id, ear| {
+            // A bug met by one voice is no harm to the others.
+            let heard = catch_unwind(AssertUnwindSafe(|| ear.hear(&mut desk)));
+            if heard.is_err() {
+                tracing::error!(stream = id.0, "listening to a voice panicked; it is not heard any more");
+                catch_unwind(AssertUnwindSafe(|| ear.stop(&self.counters))).unwrap_or_default();
+                self.counters.streams.fetch_sub(1, Ordering::Relaxed);
+            }
+            heard.is_ok()
+        });
         let closed = desk.close();
         self.clear(closed);
+        for job in self.crew.look(now) {
+            self.feed_again(job);
+        }
         self.ears.retain(|_, ear| {
             let over = ear.over();
             if over {
@@ -108,6 +128,19 @@ impl Front {
             }
             !over
         });
+    }
+
+    /// What was being decoded by a worker that was lost goes to another, once.
+    fn feed_again(&mut self, job: Job) {
+        if job.fed_again {
+            let result = Err(DecodeError::Failed("two workers were lost over it".to_owned()));
+            self.done(Outcome { id: job.id, stream: job.stream, result, expired: false });
+            return;
+        }
+        self.counters.fed_again.add(1);
+        if let Some(evicted) = self.queue.submit(Job { fed_again: true, ..job }) {
+            self.clear((self.jobs, vec![(evicted.stream, evicted.id)]));
+        }
     }
 
     fn done(&mut self, outcome: Outcome) {

@@ -12,6 +12,7 @@
 //! time becomes a gap in the transcript and is counted.
 
 mod attention;
+mod crew;
 mod ear;
 mod engine;
 mod front;
@@ -46,6 +47,7 @@ pub use words::{
 };
 
 use crate::listen::Endpointing;
+use crew::Crew;
 use front::{Control, Front};
 use queue::Queue;
 use ring::Ring;
@@ -183,13 +185,10 @@ impl Speech {
             control: control.clone(),
         };
         let mut speech = Speech::new(config, way);
-        let front = Front::new(&speech.config, &queue, &speech.counters);
-        speech.spawn("segue-hear".to_owned(), move || front.run(&orders))?;
         let (ready, answers) = sync_channel(workers);
-        for number in 0..workers {
-            let (bench, ready, control) = (speech.bench(&engine, &queue), ready.clone(), control.clone());
-            speech.spawn(format!("segue-asr-{number}"), move || worker::run(&bench, &ready, &control))?;
-        }
+        let crew = Crew::start(speech.bench(&engine, &queue), workers, control, &ready)?;
+        let front = Front::new(&speech.config, &queue, &speech.counters, crew);
+        speech.spawn("segue-hear".to_owned(), move || front.run(&orders))?;
         for answer in answers.into_iter().take(workers) {
             answer?;
         }

@@ -32,12 +32,14 @@ pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) stream: StreamId,
     pub(super) purpose: Purpose,
-    pub(super) samples: Vec<i16>,
+    pub(super) samples: Arc<[i16]>,
     pub(super) language: Option<Arc<str>>,
     /// When it was asked for; for a promoted one, when it was promoted.
     pub(super) asked: Duration,
     /// Set when nobody wants the answer any more.
     pub(super) cancelled: Arc<AtomicBool>,
+    /// Whether a worker was lost over it.
+    pub(super) fed_again: bool,
 }
 
 /// The lines and their bounds.
@@ -147,10 +149,11 @@ mod tests {
             id: JobId(id),
             stream: StreamId(1),
             purpose,
-            samples: Vec::new(),
+            samples: Arc::default(),
             language: None,
             asked: Duration::from_secs(id),
             cancelled: Arc::default(),
+            fed_again: false,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct SpeechStats {
     pub frames: FrameCounts,
     /// Decodes.
     pub decodes: DecodeCounts,
+    /// Workers that hung or ended and were replaced.
+    pub workers_replaced: u64,
 }
 
 /// Frames of 20 ms.
@@ -58,6 +60,8 @@ pub struct DecodeCounts {
     pub retried: u64,
     /// Decodes that failed.
     pub failed: u64,
+    /// Utterances fed to another decoder because the first panicked, hung or was lost with its thread.
+    pub fed_again: u64,
     /// Holes told to the transcripts.
     pub gaps: u64,
 }
@@ -76,6 +80,8 @@ pub(super) struct Counters {
     pub(super) lost: Count,
     pub(super) dropped: Count,
     pub(super) ends: Ends,
+    pub(super) fed_again: Count,
+    pub(super) replaced: Count,
 }
 
 #[derive(Default)]
@@ -157,8 +163,10 @@ impl Counters {
                 promoted: ends.promoted.read(),
                 retried: ends.retried.read(),
                 failed: ends.failed.read(),
+                fed_again: self.fed_again.read(),
                 gaps: ends.gaps.read(),
             },
+            workers_replaced: self.replaced.read(),
         }
     }
 

@@ -53,6 +53,7 @@ impl Voices {
             job: Arc::default(),
             deadline: Duration::MAX,
             clock: Arc::clone(&config.clock),
+            beats: Arc::default(),
         };
         let wish = Wish {
             language: options.language.map(Arc::from),

@@ -2,12 +2,17 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::AtomicBool, mpsc::SyncSender},
+    sync::{
+        Arc,
+        atomic::AtomicBool,
+        mpsc::{Sender, SyncSender},
+    },
     time::Duration,
 };
 
 use super::{
     Budget, Clock, DecodeError, Decoded, Decoder, Engine, SpeechError, Stop, StreamId,
+    crew::Station,
     front::Control,
     queue::{Job, JobId, Purpose, Queue},
     stats::Counters,
@@ -36,30 +41,49 @@ pub(super) struct Bench {
     pub(super) niceness: u8,
 }
 
-/// The life of a worker thread.
-pub(super) fn run(bench: &Bench, ready: &SyncSender<Result<(), SpeechError>>, front: &SyncSender<Control>) {
+/// What a worker thread holds.
+pub(super) struct Hands {
+    pub(super) bench: Bench,
+    pub(super) station: Arc<Station>,
+    pub(super) front: SyncSender<Control>,
+    /// Lives as long as the worker.
+    #[expect(dead_code, reason = "its end is the message")]
+    pub(super) living: Sender<()>,
+}
+
+/// The life of a worker thread. The first ones say when they are warm; one that takes another's place has no time.
+pub(super) fn run(hands: &Hands, ready: Option<&SyncSender<Result<(), SpeechError>>>) {
+    let bench = &hands.bench;
     lower_priority(bench.niceness);
-    let mut decoder = match warm(bench) {
-        Ok(decoder) => decoder,
-        Err(error) => {
+    let made = bench.engine.decoder().and_then(|decoder| match ready {
+        Some(_) => warm(bench, decoder),
+        None => Ok(decoder),
+    });
+    let mut decoder = match (made, ready) {
+        (Ok(decoder), _) => decoder,
+        (Err(error), Some(ready)) => {
             ready.send(Err(error)).unwrap_or_default();
             return;
         }
+        (Err(error), None) => {
+            tracing::error!(%error, "a recognition worker has no decoder");
+            return;
+        }
     };
-    if ready.send(Ok(())).is_err() {
+    if ready.is_some_and(|ready| ready.send(Ok(())).is_err()) {
         return;
     }
     while let Some(job) = bench.queue.take() {
-        let outcome = work(bench, &mut decoder, &job);
-        if front.send(Control::Done(outcome)).is_err() {
+        hands.station.begin(&job);
+        let outcome = work(hands, &mut decoder, &job);
+        if !hands.station.end() || hands.front.send(Control::Done(outcome)).is_err() {
             return;
         }
     }
 }
 
-/// Makes the decoder and lets it decode once, so that memory is touched before the first caller speaks.
-fn warm(bench: &Bench) -> Result<Box<dyn Decoder>, SpeechError> {
-    let mut decoder = bench.engine.decoder()?;
+/// Lets a decoder decode once, so that memory is touched before the first caller speaks.
+fn warm(bench: &Bench, mut decoder: Box<dyn Decoder>) -> Result<Box<dyn Decoder>, SpeechError> {
     if !bench.engine.warms_up() {
         return Ok(decoder);
     }
@@ -69,6 +93,7 @@ fn warm(bench: &Bench) -> Result<Box<dyn Decoder>, SpeechError> {
         job: Arc::default(),
         deadline: began + WARM_UP_MAX,
         clock: Arc::clone(&bench.clock),
+        beats: Arc::default(),
     };
     match decoder.decode(&murmur(), None, &stop) {
         Ok(_) => {}
@@ -82,7 +107,8 @@ fn warm(bench: &Bench) -> Result<Box<dyn Decoder>, SpeechError> {
     Ok(decoder)
 }
 
-fn work(bench: &Bench, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
+fn work(hands: &Hands, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
+    let bench = &hands.bench;
     let began = (bench.clock)();
     let waited = began.saturating_sub(job.asked);
     let is_final = job.purpose == Purpose::Final;
@@ -100,17 +126,25 @@ fn work(bench: &Bench, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
         job: Arc::clone(&job.cancelled),
         deadline: began + bench.budget.of(length) * 3,
         clock: Arc::clone(&bench.clock),
+        beats: hands.station.beats(),
     };
-    let tried =
-        catch_unwind(AssertUnwindSafe(|| decoder.decode(&job.samples, job.language.as_deref(), &stop)));
-    bench.counters.decoding.add((bench.clock)().saturating_sub(began));
-    let result = tried.unwrap_or_else(|_| {
-        // What a panic left behind is not used again.
-        if let Ok(fresh) = bench.engine.decoder() {
-            *decoder = fresh;
+    let mut result = Err(DecodeError::Stopped);
+    for _ in 0..ATTEMPTS {
+        let tried =
+            catch_unwind(AssertUnwindSafe(|| decoder.decode(&job.samples, job.language.as_deref(), &stop)));
+        if let Ok(answer) = tried {
+            result = answer;
+            break;
         }
-        Err(DecodeError::Failed("the decoder panicked".to_owned()))
-    });
+        result = Err(DecodeError::Failed("the decoder panicked, twice".to_owned()));
+        bench.counters.fed_again.add(1);
+        // What a panic left behind is not used again.
+        match bench.engine.decoder() {
+            Ok(fresh) => *decoder = fresh,
+            Err(error) => tracing::error!(%error, "no new decoder after a panic"),
+        }
+    }
+    bench.counters.decoding.add((bench.clock)().saturating_sub(began));
     if let Ok(decoded) = &result {
         bench.counters.ends.retried.add(u64::from(decoded.retried));
         bench.counters.ends.unsure.add(u64::from(decoded.unsure));
@@ -129,5 +163,7 @@ fn murmur() -> Vec<i16> {
     .collect()
 }
 
+/// What was said is fed once more to a decoder that panicked.
+const ATTEMPTS: usize = 2;
 /// A model that is not warm by then never will be.
 const WARM_UP_MAX: Duration = Duration::from_secs(120);

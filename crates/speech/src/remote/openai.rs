@@ -86,6 +86,11 @@ impl Engine for OpenAiEngine {
         false
     }
 
+    /// A request does not ask whether to stop, and ends at its deadline; only the look-up of a name may take longer.
+    fn silent_max(&self) -> Duration {
+        self.shared.options.deadline + Duration::from_secs(5)
+    }
+
     fn decoder(&self) -> Result<Box<dyn Decoder>, SpeechError> {
         Ok(Box::new(Asking { shared: Arc::clone(&self.shared) }))
     }

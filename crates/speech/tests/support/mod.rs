@@ -12,8 +12,8 @@ use std::{
 
 use segue_media::{g711::Law, wav};
 use segue_speech::{
-    Clock, Flite, GapCause, Heard, Hypothesis, Recognizer, Speech, SpeechConfig, Stream, StreamOptions,
-    Synthesizer, VoiceStyle,
+    Clock, Flite, GapCause, Heard, Hypothesis, Recognizer, Speech, SpeechConfig, SpeechError, Stream,
+    StreamOptions, Synthesizer, VoiceStyle,
     pool::{DecodeError, Decoded, Decoder, Engine, Frame, Stop},
 };
 use segue_trigger::{Speaker, Stage};
@@ -178,13 +178,22 @@ pub(crate) fn assert_whole(heard: &[Heard]) {
     assert!(open.is_empty(), "segments {open:?} never ended: {heard:?}");
 }
 
-/// Writes a word for each half second of sound. Waits while its gate is shut; panics when told.
-#[derive(Default)]
+/// Writes a word for each half second of sound. Waits while its gate is shut; fails when told.
+#[derive(Clone, Default)]
 pub(crate) struct Counting {
     pub(crate) shut: Arc<AtomicBool>,
-    pub(crate) panics: Arc<AtomicBool>,
+    /// So many decodes panic.
+    pub(crate) panics: Arc<AtomicUsize>,
+    /// So many decodes hang until the gate, which is shut for them, opens: they do not ask whether to stop.
+    pub(crate) hangs: Arc<AtomicUsize>,
+    /// So many decoders cannot be had.
+    pub(crate) refusals: Arc<AtomicUsize>,
     pub(crate) decodes: Arc<AtomicUsize>,
     pub(crate) longest: Option<Duration>,
+}
+
+fn one_of(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
 impl Engine for Counting {
@@ -196,32 +205,37 @@ impl Engine for Counting {
         self.longest
     }
 
-    fn decoder(&self) -> Result<Box<dyn Decoder>, segue_speech::SpeechError> {
-        Ok(Box::new(CountingDecoder {
-            shut: Arc::clone(&self.shut),
-            panics: Arc::clone(&self.panics),
-            decodes: Arc::clone(&self.decodes),
-            warm: false,
-        }))
+    fn silent_max(&self) -> Duration {
+        Duration::from_millis(300)
+    }
+
+    fn decoder(&self) -> Result<Box<dyn Decoder>, SpeechError> {
+        if one_of(&self.refusals) {
+            return Err(SpeechError::Model {
+                model: "counting".to_owned(),
+                reason: "told to refuse".to_owned(),
+            });
+        }
+        Ok(Box::new(CountingDecoder { engine: self.clone(), warm: false }))
     }
 }
 
 struct CountingDecoder {
-    shut: Arc<AtomicBool>,
-    panics: Arc<AtomicBool>,
-    decodes: Arc<AtomicUsize>,
+    engine: Counting,
     warm: bool,
 }
 
 impl Decoder for CountingDecoder {
     fn decode(&mut self, sound: &[i16], _: Option<&str>, stop: &Stop) -> Result<Decoded, DecodeError> {
-        if !std::mem::replace(&mut self.warm, true) {
+        if !std::mem::replace(&mut self.warm, true) && sound.len() == MURMUR {
             return Ok(Decoded::default());
         }
-        self.decodes.fetch_add(1, Ordering::Relaxed);
-        assert!(!self.panics.load(Ordering::Relaxed), "told to panic");
-        while self.shut.load(Ordering::Relaxed) {
-            if stop.asked() {
+        let engine = &self.engine;
+        engine.decodes.fetch_add(1, Ordering::Relaxed);
+        assert!(!one_of(&engine.panics), "told to panic");
+        let hangs = one_of(&engine.hangs);
+        while engine.shut.load(Ordering::Relaxed) {
+            if !hangs && stop.asked() {
                 return Err(DecodeError::Stopped);
             }
             std::thread::park_timeout(Duration::from_millis(1));
@@ -230,3 +244,6 @@ impl Decoder for CountingDecoder {
         Ok(Decoded { text: words.join(" "), confidence: 0.9, ..Decoded::default() })
     }
 }
+
+/// The samples that a pool lets a new decoder warm up with.
+const MURMUR: usize = 16_000;
