@@ -62,6 +62,10 @@ fn describe() {
     describe_counter!("segue_log_lines_lost_total", "Lines that the store refused; the call went on.");
     describe_counter!("segue_news_lost_total", "News that a call could not take.");
     describe_counter!("segue_transcript_gaps_total", "Holes in transcripts, by cause.");
+    describe_counter!(
+        "segue_voices_untranscribed_total",
+        "Voices that were not listened to, at the limit of recognition.voices_max or for want of a thread, by role."
+    );
     describe_histogram!(
         "segue_dead_air_seconds",
         Unit::Seconds,
@@ -153,6 +157,11 @@ pub(crate) fn news_lost() {
 /// A hole in a transcript.
 pub(crate) fn transcript_gap(cause: String) {
     counter!("segue_transcript_gaps_total", "cause" => cause).increment(1);
+}
+
+/// A voice is not listened to.
+pub(crate) fn voice_untranscribed(party: Party) {
+    counter!("segue_voices_untranscribed_total", "role" => role(party)).increment(1);
 }
 
 /// The longest silence sent to a caller between request and bridge.

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use segue_speech::{
-    DeepgramEngine, DeepgramOptions, ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech, SpeechConfig,
-    WhisperEngine, WhisperOptions,
+    Authorities, DeepgramEngine, DeepgramOptions, ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech,
+    SpeechConfig, WhisperEngine, WhisperOptions,
 };
 
 use crate::{
     clock::Clock,
-    config::{Recognition, RecognitionEngine},
+    config::{Recognition, RecognitionEngine, RemoteRecognition},
 };
 
 /// Starts recognition; `None` if it is switched off.
@@ -47,6 +47,7 @@ fn elsewhere(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
         key: Some(remote.key.clone()).filter(|key| !key.is_empty()),
         deadline: Duration::from_millis(remote.deadline_ms),
         vocabulary: String::new(),
+        authorities: authorities(remote)?,
     });
     let mut config = pool(settings, clock);
     config.workers = remote.requests;
@@ -61,13 +62,22 @@ fn streaming(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
         model: remote.model.clone(),
         key: Some(remote.key.clone()).filter(|key| !key.is_empty()),
         deadline: Duration::from_millis(remote.deadline_ms),
+        authorities: authorities(remote)?,
     })
     .context("recognition.remote")?;
     Ok(Speech::start_streaming(pool(settings, clock), Arc::new(engine)))
 }
 
+fn authorities(remote: &RemoteRecognition) -> anyhow::Result<Authorities> {
+    if remote.authorities.as_os_str().is_empty() {
+        return Ok(Authorities::default());
+    }
+    Authorities::read(&remote.authorities).context("recognition.remote.authorities")
+}
+
 fn pool(settings: &Recognition, clock: Clock) -> SpeechConfig {
     let mut config = SpeechConfig::new(Arc::new(move || clock.now()));
     config.partial_interval = Duration::from_millis(settings.partial_interval_ms);
+    config.streams_max = settings.voices_max;
     config
 }

@@ -22,7 +22,7 @@ pub use pool::{
     Attention, Clock, Gap, GapCause, Heard, Hypothesis, Ladder, Recognizer, Speech, SpeechConfig,
     SpeechError, SpeechStats, Stream, StreamId, StreamOptions,
 };
-pub use remote::{DeepgramEngine, DeepgramOptions, OpenAiEngine, OpenAiOptions};
+pub use remote::{Authorities, DeepgramEngine, DeepgramOptions, OpenAiEngine, OpenAiOptions};
 pub use say::normalise;
 pub use speak::{Flite, Pace, SynthesisError, Synthesizer, Voice, VoiceStyle};
 pub use whisper::{WhisperEngine, WhisperOptions};

@@ -23,7 +23,7 @@ use std::{
 
 use segue_media::wav;
 use segue_speech::{
-    GapCause, OpenAiEngine, OpenAiOptions, Speech, SpeechConfig,
+    Authorities, GapCause, OpenAiEngine, OpenAiOptions, Speech, SpeechConfig,
     pool::{DecodeError, Decoded, Engine, Stop},
 };
 use segue_trigger::{Speaker, Stage};
@@ -125,6 +125,7 @@ fn options(address: &str) -> OpenAiOptions {
         key: Some("secret-of-ours".to_owned()),
         deadline: Duration::from_secs(20),
         vocabulary: "Segue".to_owned(),
+        authorities: Authorities::default(),
     }
 }
 
@@ -172,13 +173,14 @@ fn a_server_that_gives_the_text_alone_is_understood_and_silence_is_nothing() {
 #[test]
 fn what_the_server_does_wrong_is_said() {
     let server = Server::start(vec![
-        Answer::Says("401 Unauthorized", r#"{"error":{"message":"bad key"}}"#),
         Answer::Says("200 OK", "<html>busy</html>"),
+        Answer::Says("401 Unauthorized", r#"{"error":{"message":"bad key"}}"#),
     ]);
-    let heard = decode(options(&server.address), 2);
+    let heard = decode(options(&server.address), 3);
     let said: Vec<String> = heard.into_iter().map(|answer| answer.unwrap_err().to_string()).collect();
-    assert!(said[0].contains("401") && said[0].contains("bad key"), "{}", said[0]);
-    assert!(said[1].contains("no transcription") && said[1].contains("busy"), "{}", said[1]);
+    assert!(said[0].contains("no transcription") && said[0].contains("busy"), "{}", said[0]);
+    assert!(said[1].contains("401") && said[1].contains("bad key"), "{}", said[1]);
+    assert!(said[2].contains("left alone"), "who refuses the key is not asked again: {}", said[2]);
     assert!(!said.concat().contains("secret"), "{said:?}");
     server.thread.join().unwrap();
 }

@@ -321,7 +321,10 @@ impl CallTask {
         });
         match listening {
             Ok(attention) => drop(self.attention.insert(party, attention)),
-            Err(error) => tracing::warn!(?party, %error, "a voice is not transcribed"),
+            Err(error) => {
+                crate::metrics::voice_untranscribed(party);
+                tracing::warn!(?party, %error, "a voice is not transcribed");
+            }
         }
     }
 

@@ -79,6 +79,19 @@ fn check_recognition(
             "name one that the service has, such as \"nova-3\"",
         ));
     }
+    let authorities = &remote.authorities;
+    if !authorities.as_os_str().is_empty() && !authorities.is_file() {
+        let what = format!("there is no file {}", authorities.display());
+        let remedy = "paths are relative to the working directory";
+        problems.push(document.complain("recognition.remote.authorities", what, remedy));
+    }
+    if recognition.voices_max == 0 {
+        problems.push(document.complain(
+            "recognition.voices_max",
+            "no voice could be transcribed",
+            "allow two or three a call, or set engine = \"none\"",
+        ));
+    }
     if recognition.engine == RecognitionEngine::None {
         warnings.push(document.complain(
             "recognition.engine",

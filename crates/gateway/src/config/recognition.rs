@@ -35,6 +35,8 @@ pub(crate) struct Recognition {
     pub(crate) workers: usize,
     /// Milliseconds between partial results while somebody speaks.
     pub(crate) partial_interval_ms: u64,
+    /// Voices listened to at a time.
+    pub(crate) voices_max: usize,
     /// The service for `engine = "openai"` and `engine = "deepgram"`.
     pub(crate) remote: RemoteRecognition,
 }
@@ -48,6 +50,7 @@ impl Default for Recognition {
             allow_demo_model: false,
             workers: 0,
             partial_interval_ms: 1_000,
+            voices_max: 512,
             remote: RemoteRecognition::default(),
         }
     }
@@ -63,6 +66,8 @@ pub(crate) struct RemoteRecognition {
     pub(crate) model: String,
     /// The bearer token, or Deepgram's key; empty: none is sent.
     pub(crate) key: String,
+    /// A PEM file of the certificate authorities that may vouch for it; empty: those that browsers trust.
+    pub(crate) authorities: PathBuf,
     /// Milliseconds that one request may take, or a connection until it is greeted.
     pub(crate) deadline_ms: u64,
     /// Requests under way at a time; a streaming service has a connection for each voice.
@@ -75,6 +80,7 @@ impl Default for RemoteRecognition {
             address: String::new(),
             model: "whisper-1".to_owned(),
             key: String::new(),
+            authorities: PathBuf::new(),
             deadline_ms: 4_000,
             requests: 16,
         }

@@ -62,6 +62,7 @@ impl Lines {
         match told {
             Told::Words { words, standing, until } => self.words(words, (standing, until), &mut heard),
             Told::Paused => self.close(&mut heard),
+            Told::Silent { until } => self.heard_until = self.heard_until.max(Some(until)),
             Told::Forgotten { before } => self.forgotten(before, GapCause::EngineFailed, &mut heard),
         }
         heard
@@ -293,6 +294,18 @@ mod tests {
         let wanted =
             ["1 started", "1 |one two", "1 one two.", "gap 1000900..1006000", "2 started", "2 three."];
         assert_eq!(all(news), wanted);
+    }
+
+    #[test]
+    fn silence_that_was_never_heard_is_no_gap() {
+        let news = vec![
+            told("one", 0.0, Standing::Last),
+            Told::Silent { until: at(60.0) },
+            Told::Forgotten { before: at(60.1) },
+            Told::Silent { until: at(70.0) },
+            Told::Forgotten { before: at(71.0) },
+        ];
+        assert_eq!(all(news), ["1 started", "1 one.", "gap 1070000..1071000"]);
     }
 
     #[test]

@@ -57,6 +57,11 @@ pub enum Told {
     },
     /// The utterance is over.
     Paused,
+    /// Nobody spoke until that moment since what was heard last: no gap.
+    Silent {
+        /// The moment.
+        until: Duration,
+    },
     /// Sound before that moment will not be heard any more, or not again: words in it that were told stay as they
     /// are, and what was not heard is a gap. Later words may be told again.
     Forgotten {

@@ -142,6 +142,8 @@ impl Voice {
                 break;
             }
             if self.stop.asked() {
+                self.listener.end();
+                self.work(&mut news);
                 return self.finish(Some(GapCause::Stopped));
             }
             self.work(&mut news);

@@ -169,8 +169,16 @@ pub enum SpeechError {
         /// Its name.
         model: String,
     },
+    /// The operator's: the file of certificate authorities is none.
+    #[error("the certificate authorities of {path} cannot be used: {reason}", path = .path.display())]
+    Authorities {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// As many voices as the configuration allows.
-    #[error("{limit} voices are listened to already, the limit of speech.streams_max")]
+    #[error("{limit} voices are listened to already, the limit of recognition.voices_max")]
     TooManyStreams {
         /// The limit.
         limit: usize,

@@ -42,6 +42,14 @@ impl Breaker {
         *self = Self::default();
     }
 
+    /// It refused, and asked to be left alone for so long. True when it is left alone from now on.
+    pub(super) fn refused(&mut self, now: Duration, rest: Duration) -> bool {
+        let closed = self.failures < FAILURES_MAX;
+        self.failures = self.failures.max(FAILURES_MAX);
+        self.until = self.until.max(now + rest);
+        closed
+    }
+
     /// It did not, or with an error of its own. True when it is left alone from now on.
     pub(super) fn failed(&mut self, now: Duration) -> bool {
         self.failures = self.failures.saturating_add(1);
@@ -76,6 +84,16 @@ mod tests {
         assert!(!breaker.admits(seconds(2)), "and only one");
         assert!(!breaker.failed(seconds(3)), "told once");
         assert!(!breaker.admits(seconds(6)) && breaker.admits(seconds(7)), "twice the rest");
+    }
+
+    #[test]
+    fn a_refusal_opens_it_at_once_for_as_long_as_was_asked() {
+        let mut breaker = Breaker::default();
+        assert!(breaker.refused(seconds(1), seconds(60)));
+        assert!(!breaker.refused(seconds(2), seconds(5)), "told once");
+        assert!(!breaker.admits(seconds(60)) && breaker.admits(seconds(61)));
+        breaker.succeeded();
+        assert!(breaker.admits(seconds(61)));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 mod breaker;
 mod deepgram;
+mod failure;
 mod openai;
+mod trust;
 
 pub use deepgram::{DeepgramEngine, DeepgramOptions};
 pub use openai::{OpenAiEngine, OpenAiOptions};
+pub use trust::Authorities;

@@ -10,7 +10,7 @@ use segue_media::wav;
 use serde::Deserialize;
 use ureq::{Agent, http::StatusCode};
 
-use super::breaker::Breaker;
+use super::{breaker::Breaker, failure::Failure, trust::Authorities};
 use crate::pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Stop};
 
 /// Which service, and how it is asked.
@@ -26,6 +26,8 @@ pub struct OpenAiOptions {
     pub deadline: Duration,
     /// Words to expect (names of products, people), sent as the prompt.
     pub vocabulary: String,
+    /// Who may vouch for it, if it is asked over TLS.
+    pub authorities: Authorities,
 }
 
 impl fmt::Debug for OpenAiOptions {
@@ -65,6 +67,7 @@ impl OpenAiEngine {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(options.deadline / 2))
+            .tls_config(options.authorities.request())
             .build()
             .into();
         let url = format!("{}/v1/audio/transcriptions", options.address.trim_end_matches('/'));
@@ -118,14 +121,14 @@ impl Decoder for Asking {
                 self.breaker(Breaker::succeeded);
                 Ok(answer.decoded())
             }
-            Err(reason) => {
-                if self.breaker(|breaker| breaker.failed(now)) {
+            Err(Failure { reason, rest }) => {
+                let opened = self.breaker(|breaker| match rest {
+                    Some(rest) => breaker.refused(now, rest),
+                    None => breaker.failed(now),
+                });
+                if opened {
                     let address = &self.shared.options.address;
-                    tracing::warn!(
-                        address,
-                        reason,
-                        "the transcription service keeps failing and is left alone"
-                    );
+                    tracing::warn!(address, reason, "the transcription service is left alone for a while");
                 }
                 Err(DecodeError::Failed(reason))
             }
@@ -138,7 +141,7 @@ impl Asking {
         with(&mut self.shared.breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn ask(&self, sound: &[i16], language: Option<&str>, time: Duration) -> Result<Answer, String> {
+    fn ask(&self, sound: &[i16], language: Option<&str>, time: Duration) -> Result<Answer, Failure> {
         let options = &self.shared.options;
         let mut form = Form::default();
         form.field("model", &options.model);
@@ -171,10 +174,10 @@ impl Asking {
             .read_to_string()
             .map_err(|error| error.to_string())?;
         if status != StatusCode::OK {
-            return Err(format!("the service answered {status}: {}", beginning(&text)));
+            return Err(Failure::refused(status, answer.headers(), &text));
         }
         serde_json::from_str(&text).map_err(|error| {
-            format!("the service's answer is no transcription: {error}: {}", beginning(&text))
+            format!("the service's answer is no transcription: {error}: {}", beginning(&text)).into()
         })
     }
 }

@@ -1,5 +1,7 @@
 //! What the service says, as far as it is read.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::tape::Times;
@@ -67,7 +69,8 @@ struct Timed {
 }
 
 impl Results {
-    pub(super) fn told(self, times: &Times) -> Told {
+    /// The words, and up to where they will not change, if that is so.
+    pub(super) fn told(self, times: &Times) -> (Told, Option<Duration>) {
         let standing = match (self.is_final, self.speech_final || self.from_finalize) {
             (true, true) => Standing::Last,
             (true, false) => Standing::Settled,
@@ -76,7 +79,8 @@ impl Results {
         let end = self.start + self.duration;
         let best = self.channel.alternatives.into_iter().next();
         let words = best.map_or_else(Vec::new, |best| best.words(times, (self.start, end)));
-        Told::Words { words, standing, until: times.at(end) }
+        let until = times.at(end);
+        (Told::Words { words, standing, until }, self.is_final.then_some(until))
     }
 }
 
@@ -106,7 +110,7 @@ mod tests {
 
     fn told(text: &str) -> Told {
         let Answer::Results(results) = serde_json::from_str(text).unwrap() else { panic!("{text} is none") };
-        results.told(&Times::default())
+        results.told(&Times::default()).0
     }
 
     #[test]

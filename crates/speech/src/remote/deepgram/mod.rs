@@ -6,10 +6,13 @@
 //!   ▲                              │                     │
 //!   └────── refused, too late ─────┴── cut, mute, slow ──┘   then the last 2 s are sent again
 //! ```
-//! Nobody waits for the service: sound that it does not take within 5 s is lost and becomes a gap.
+//! Nobody waits for the service: sound that it does not take within 5 s is lost and becomes a gap. A voice that is
+//! silent is not sent, has no connection before its first sound, and none after a minute without any.
 
 mod answer;
+mod gate;
 mod socket;
+mod talk;
 mod tape;
 
 use std::{
@@ -24,11 +27,16 @@ use tungstenite::Message;
 
 use self::{
     answer::Answer,
+    gate::{Gate, Unheard},
     socket::{Place, Socket},
-    tape::{Tape, Times},
+    talk::Talk,
+    tape::Tape,
 };
-use super::breaker::Breaker;
-use crate::pool::{Frame, Listener, SpeechError, Stop, StreamEngine, Told, Wish};
+use super::{breaker::Breaker, failure::Failure, trust::Authorities};
+use crate::{
+    listen::FRAME_LENGTH,
+    pool::{Frame, Listener, SpeechError, Stop, StreamEngine, Told, Wish},
+};
 
 /// Which service, and how it is asked.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +49,8 @@ pub struct DeepgramOptions {
     pub key: Option<String>,
     /// How long the service may take to greet, to take sound, and to answer a ping.
     pub deadline: Duration,
+    /// Who may vouch for it, if it is reached over TLS.
+    pub authorities: Authorities,
 }
 
 impl fmt::Debug for DeepgramOptions {
@@ -79,7 +89,7 @@ impl DeepgramEngine {
     /// When the address is none of a WebSocket or the key cannot be sent.
     pub fn new(options: DeepgramOptions) -> Result<Self, SpeechError> {
         let name = format!("{} at {}", options.model, options.address);
-        let place = Place::new(&options.address, options.key.as_deref())
+        let place = Place::new(&options.address, options.key.as_deref(), &options.authorities)
             .map_err(|reason| SpeechError::Model { model: options.model.clone(), reason })?;
         Ok(Self { name, service: Arc::new(Service { options, place, breaker: Mutex::default() }) })
     }
@@ -96,7 +106,10 @@ impl StreamEngine for DeepgramEngine {
             service: Arc::clone(&self.service),
             query,
             stop: wish.stop,
+            gate: Gate::default(),
+            unheard: Unheard::default(),
             tape: Tape::default(),
+            due: Duration::ZERO,
             down: Down::default(),
             state: State::Idle { again: Duration::ZERO },
             failures: 0,
@@ -117,7 +130,11 @@ struct Voice {
     service: Arc<Service>,
     query: String,
     stop: Stop,
+    gate: Gate,
+    unheard: Unheard,
     tape: Tape,
+    /// The end of the newest frame.
+    due: Duration,
     down: Down,
     state: State,
     /// In a row, since the service last gave words.
@@ -135,7 +152,7 @@ enum State {
 
 /// A connection being made, on a thread of its own, so that sound is taken meanwhile.
 struct Dial {
-    thread: Option<JoinHandle<Result<Socket, String>>>,
+    thread: Option<JoinHandle<Result<Socket, Failure>>>,
     stop: Stop,
 }
 
@@ -166,7 +183,11 @@ impl Listener for Voice {
             }
             Frame::Lost => {}
         }
-        self.tape.push(at, sound);
+        self.due = at + FRAME_LENGTH;
+        let tape = &mut self.tape;
+        if self.gate.pass(at, sound, |at, sound| tape.push(at, sound)) {
+            self.unheard.add(at);
+        }
     }
 
     fn work(&mut self, now: Duration, wait: Duration, news: &mut Vec<Told>) {
@@ -181,12 +202,19 @@ impl Listener for Voice {
             }
             State::Talking(mut talk) => match self.turn(now, &mut talk, news) {
                 Ok(Turn::Going) => State::Talking(talk),
-                Ok(Turn::Over) => State::Over,
-                Err(reason) => self.failed(now, &reason),
+                Ok(Turn::Over) if self.ending => State::Over,
+                Ok(Turn::Over) => {
+                    self.put_back();
+                    State::Idle { again: now }
+                }
+                Err(reason) => self.failed(now, reason.into()),
             },
             State::Over => State::Over,
         };
         self.tell_lost(news);
+        if self.ending {
+            news.push(Told::Silent { until: self.unheard.begin().unwrap_or(self.due) });
+        }
     }
 
     fn end(&mut self) {
@@ -194,13 +222,18 @@ impl Listener for Voice {
     }
 
     fn over(&self) -> bool {
-        self.ending && (matches!(self.state, State::Over) || self.tape.begin().is_none())
+        self.ending
+            && match self.state {
+                State::Over => true,
+                State::Talking(_) => false,
+                State::Idle { .. } | State::Dialling(_) => self.unheard.begin().is_none(),
+            }
     }
 }
 
 impl Voice {
     fn idle(&mut self, now: Duration, again: Duration) -> State {
-        if now < again {
+        if now < again || self.unheard.begin().is_none() {
             return State::Idle { again };
         }
         if !self.service.breaker(|breaker| breaker.admits(now)) {
@@ -211,7 +244,7 @@ impl Voice {
         let life = move || Socket::dial(&service.place, &query, &asked);
         match Builder::new().name("segue-dial".to_owned()).spawn(life) {
             Ok(thread) => State::Dialling(Dial { thread: Some(thread), stop }),
-            Err(error) => self.failed(now, &format!("no thread to dial: {error}")),
+            Err(error) => self.failed(now, format!("no thread to dial: {error}").into()),
         }
     }
 
@@ -222,19 +255,26 @@ impl Voice {
         match thread.join() {
             Ok(Ok(socket)) => {
                 // Nothing that lies before the tape's beginning will be heard again.
-                news.extend(self.tape.begin().map(|before| Told::Forgotten { before }));
+                if let Some(begin) = self.tape.begin() {
+                    self.forget(begin, news);
+                }
                 State::Talking(Box::new(Talk::new(socket, now)))
             }
-            Ok(Err(reason)) => self.failed(now, &reason),
-            Err(_) => self.failed(now, "the dialling thread panicked"),
+            Ok(Err(failure)) => self.failed(now, failure),
+            Err(_) => self.failed(now, "the dialling thread panicked".into()),
         }
     }
 
-    fn failed(&mut self, now: Duration, reason: &str) -> State {
-        self.tape.rewind();
+    fn failed(&mut self, now: Duration, failure: Failure) -> State {
+        self.put_back();
+        let Failure { reason, rest } = failure;
         let address = &self.service.options.address;
-        if self.service.breaker(|breaker| breaker.failed(now)) {
-            tracing::warn!(address, reason, "the transcription service keeps failing and is left alone");
+        let opened = self.service.breaker(|breaker| match rest {
+            Some(rest) => breaker.refused(now, rest),
+            None => breaker.failed(now),
+        });
+        if opened {
+            tracing::warn!(address, reason, "the transcription service is left alone for a while");
         } else {
             tracing::debug!(address, reason, "a connection for transcription failed");
         }
@@ -247,33 +287,52 @@ impl Voice {
         State::Idle { again: now + pause }
     }
 
+    /// A connection is over: what was not heard is sent again over the next.
+    fn put_back(&mut self) {
+        match self.unheard.begin() {
+            None => self.tape.forget(),
+            Some(_) => self.tape.rewind(),
+        }
+    }
+
+    /// Sound before that moment is given up; silence is no loss.
+    fn forget(&mut self, before: Duration, news: &mut Vec<Told>) {
+        let silent = self.unheard.begin().map_or(before, |begin| begin.min(before));
+        news.push(Told::Silent { until: silent });
+        news.push(Told::Forgotten { before });
+        self.unheard.settle(before);
+    }
+
     /// A long loss is told now and then, not at its end alone.
     fn tell_lost(&mut self, news: &mut Vec<Told>) {
         let Some(lost) = self.tape.lost().filter(|lost| Some(*lost) > self.lost_told) else { return };
         if self.tape.is_sent() || self.lost_told.is_none_or(|told| lost >= told + LOST_STEP) {
             self.lost_told = Some(lost);
-            news.push(Told::Forgotten { before: lost });
+            self.forget(lost, news);
         }
     }
 
     /// Sends what is there, and takes what came.
     fn turn(&mut self, now: Duration, talk: &mut Talk, news: &mut Vec<Told>) -> Result<Turn, String> {
         let deadline = self.service.options.deadline;
-        talk.send(now, &mut self.tape, self.ending)?;
-        talk.check(now, deadline)?;
+        let quiet = self.unheard.begin().is_none() && self.gate.quiet_for(now) > HELD_MAX;
+        talk.send(now, &mut self.tape, self.ending || quiet)?;
+        talk.check(now, deadline, &self.unheard)?;
+        if talk.is_overdue(now, deadline) {
+            return Ok(Turn::Over);
+        }
         for _ in 0..MESSAGES_MAX {
             let Some(message) = talk.socket.read()? else { break };
-            talk.heard = now;
-            talk.pinged = None;
+            talk.lives(now);
             match message {
                 Message::Text(text) => {
                     let answer = serde_json::from_str(&text)
                         .map_err(|error| format!("the service's answer is no result: {error}"))?;
-                    if self.answer(answer, talk, news)? == Turn::Over {
+                    if self.answer(now, answer, (talk, news))? == Turn::Over {
                         return Ok(Turn::Over);
                     }
                 }
-                Message::Close(_) if talk.closing => return Ok(Turn::Over),
+                Message::Close(_) if talk.is_closing() => return Ok(Turn::Over),
                 Message::Close(frame) => {
                     let why = frame.map_or_else(String::new, |frame| frame.to_string());
                     return Err(format!("the service closed the connection: {why}"));
@@ -284,17 +343,26 @@ impl Voice {
         Ok(Turn::Going)
     }
 
-    fn answer(&mut self, answer: Answer, talk: &mut Talk, news: &mut Vec<Told>) -> Result<Turn, String> {
+    fn answer(
+        &mut self,
+        now: Duration,
+        answer: Answer,
+        (talk, news): (&mut Talk, &mut Vec<Told>),
+    ) -> Result<Turn, String> {
         match answer {
             Answer::Results(results) => {
-                news.push(results.told(&talk.times));
-                if !std::mem::replace(&mut talk.proven, true) {
+                let (told, settled) = results.told(&talk.times);
+                news.push(told);
+                if let Some(settled) = settled {
+                    self.unheard.settle(settled);
+                }
+                if talk.answers(now) {
                     self.failures = 0;
                     self.service.breaker(Breaker::succeeded);
                 }
             }
             Answer::UtteranceEnd => news.push(Told::Paused),
-            Answer::Metadata if talk.closing => return Ok(Turn::Over),
+            Answer::Metadata if talk.is_closing() => return Ok(Turn::Over),
             Answer::Metadata | Answer::Other => {}
             Answer::Error { description } => return Err(format!("the service gave up: {description}")),
         }
@@ -306,81 +374,6 @@ impl Voice {
 enum Turn {
     Going,
     Over,
-}
-
-/// An open connection.
-struct Talk {
-    socket: Socket,
-    times: Times,
-    /// When the service last said anything, and when it was last told anything.
-    heard: Duration,
-    told: Duration,
-    pinged: Option<Duration>,
-    behind: Option<Duration>,
-    /// It gave a result.
-    proven: bool,
-    /// It was told that no sound comes any more.
-    closing: bool,
-}
-
-impl Talk {
-    fn new(socket: Socket, now: Duration) -> Talk {
-        Talk {
-            socket,
-            times: Times::default(),
-            heard: now,
-            told: now,
-            pinged: None,
-            behind: None,
-            proven: false,
-            closing: false,
-        }
-    }
-
-    fn send(&mut self, now: Duration, tape: &mut Tape, ending: bool) -> Result<(), String> {
-        if self.socket.behind {
-            self.socket.flush()?;
-        }
-        while !self.socket.behind
-            && let Some(batch) = tape.next(&mut self.times)
-        {
-            self.told = now;
-            if batch.jumped {
-                self.socket.send(Message::text(FINALIZE))?;
-            }
-            self.socket.send(Message::binary(batch.sound))?;
-        }
-        if self.socket.behind || self.closing {
-            return Ok(());
-        }
-        if ending {
-            self.closing = true;
-            return self.socket.send(Message::text(CLOSE_STREAM));
-        }
-        if now >= self.told + KEEP_ALIVE {
-            self.told = now;
-            self.socket.send(Message::text(ALIVE))?;
-        }
-        if now >= self.heard + KEEP_ALIVE && self.pinged.is_none() {
-            self.pinged = Some(now);
-            self.socket.send(Message::Ping(Vec::new().into()))?;
-        }
-        Ok(())
-    }
-
-    fn check(&mut self, now: Duration, deadline: Duration) -> Result<(), String> {
-        if self.socket.behind {
-            if now > *self.behind.get_or_insert(now) + deadline {
-                return Err("the service takes no sound any more".to_owned());
-            }
-        } else {
-            self.behind = None;
-        }
-        if self.pinged.is_some_and(|pinged| now > pinged + deadline) {
-            return Err("the service does not answer any more".to_owned());
-        }
-        Ok(())
-    }
 }
 
 /// What is asked of the service, in the order of its documentation.
@@ -411,13 +404,11 @@ fn escaped(text: &str) -> String {
     text.bytes().map(one).collect()
 }
 
-const ALIVE: &str = r#"{"type":"KeepAlive"}"#;
-const FINALIZE: &str = r#"{"type":"Finalize"}"#;
-const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
-/// The service hangs up after ten seconds without sound or such a message.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Before the second attempt; twice as long before each further one, up to 4 s.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// How long a connection is held for a voice that is silent: to be there at once when it speaks again, and not for
+/// the whole call of somebody who listens.
+const HELD_MAX: Duration = Duration::from_secs(60);
 /// A gap is told in steps of that.
 const LOST_STEP: Duration = Duration::from_secs(5);
 /// Messages that are read before sound is sent again.

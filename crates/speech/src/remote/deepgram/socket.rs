@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, pki_types::ServerName};
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 use tungstenite::{
     Error, HandshakeError, Message, WebSocket,
     client::IntoClientRequest,
@@ -16,6 +16,7 @@ use tungstenite::{
     protocol::WebSocketConfig,
 };
 
+use super::super::{failure::Failure, trust::Authorities};
 use crate::pool::Stop;
 
 /// Where the service is and how it is greeted.
@@ -31,7 +32,7 @@ pub(super) struct Place {
 impl Place {
     /// # Errors
     /// When the address or the key cannot be used; the text says why.
-    pub(super) fn new(address: &str, key: Option<&str>) -> Result<Place, String> {
+    pub(super) fn new(address: &str, key: Option<&str>, authorities: &Authorities) -> Result<Place, String> {
         let uri: Uri = format!("{}/v1/listen", address.trim_end_matches('/'))
             .parse()
             .map_err(|error| format!("{address} is no address: {error}"))?;
@@ -48,21 +49,9 @@ impl Place {
         if let Some(key) = &mut key {
             key.set_sensitive(true);
         }
-        let tls = if secure { Some(trust()?) } else { None };
+        let tls = if secure { Some(authorities.client()?) } else { None };
         Ok(Place { uri, host, port, tls, key })
     }
-}
-
-/// The certificate authorities that browsers trust.
-fn trust() -> Result<Arc<ClientConfig>, String> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 /// An open connection.
@@ -82,7 +71,7 @@ impl Socket {
     ///
     /// # Errors
     /// Why there is no connection, for the log.
-    pub(super) fn dial(place: &Place, query: &str, stop: &Stop) -> Result<Socket, String> {
+    pub(super) fn dial(place: &Place, query: &str, stop: &Stop) -> Result<Socket, Failure> {
         let mut request =
             format!("{}?{query}", place.uri).into_client_request().map_err(|error| error.to_string())?;
         if let Some(key) = &place.key {
@@ -99,9 +88,9 @@ impl Socket {
         loop {
             match tried {
                 Ok((socket, _)) => return Ok(Socket { socket, behind: false }),
-                Err(HandshakeError::Failure(error)) => return Err(reason(error)),
+                Err(HandshakeError::Failure(error)) => return Err(refusal(error)),
                 Err(HandshakeError::Interrupted(_)) if stop.asked() => {
-                    return Err("the service did not answer in time".to_owned());
+                    return Err("the service did not answer in time".into());
                 }
                 Err(HandshakeError::Interrupted(half)) => tried = half.handshake(),
             }
@@ -116,7 +105,7 @@ impl Socket {
         match self.socket.read() {
             Ok(message) => Ok(Some(message)),
             Err(error) if waits(&error) => Ok(None),
-            Err(error) => Err(reason(error)),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -142,7 +131,7 @@ impl Socket {
     ) -> Result<(), String> {
         let written = write(&mut self.socket);
         self.behind = written.as_ref().is_err_and(waits);
-        if self.behind { Ok(()) } else { written.map_err(reason) }
+        if self.behind { Ok(()) } else { written.map_err(|error| error.to_string()) }
     }
 }
 
@@ -205,14 +194,10 @@ fn waits(error: &Error) -> bool {
     matches!(error, Error::Io(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
 }
 
-/// Says what went wrong, with the beginning of what the service wrote.
-fn reason(error: Error) -> String {
-    if let Error::Http(response) = &error {
-        let body = response.body().as_deref().unwrap_or_default();
-        let body: String = String::from_utf8_lossy(body).chars().take(200).collect();
-        return format!("the service answered {}: {body}", response.status());
-    }
-    error.to_string()
+fn refusal(error: Error) -> Failure {
+    let Error::Http(response) = &error else { return error.to_string().into() };
+    let body = String::from_utf8_lossy(response.body().as_deref().unwrap_or_default());
+    Failure::refused(response.status(), response.headers(), &body)
 }
 
 /// How long one read or write may wait: two frames go out together when nothing comes in.
@@ -229,13 +214,13 @@ mod tests {
 
     #[test]
     fn an_address_is_a_websocket_s_and_has_the_port_of_its_scheme() {
-        let place = |address| Place::new(address, None);
+        let place = |address| Place::new(address, None, &Authorities::default());
         let told =
             |address| place(address).map(|place| (place.host, place.port, place.uri.path().to_owned()));
         assert_eq!(told("wss://api.example.com/"), Ok(("api.example.com".into(), 443, "/v1/listen".into())));
         assert_eq!(told("ws://[::1]:8080/hear"), Ok(("::1".into(), 8_080, "/hear/v1/listen".into())));
         assert!(told("http://api.example.com").is_err_and(|reason| reason.contains("wss://")));
         assert!(told("ws://").is_err() && told("").is_err());
-        assert!(Place::new("ws://a", Some("two\nlines")).is_err());
+        assert!(Place::new("ws://a", Some("two\nlines"), &Authorities::default()).is_err());
     }
 }

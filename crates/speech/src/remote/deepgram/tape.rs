@@ -82,6 +82,12 @@ impl Tape {
         self.sent = 0;
     }
 
+    /// All of it was heard: nothing is sent again.
+    pub(super) fn forget(&mut self) {
+        self.frames.clear();
+        self.sent = 0;
+    }
+
     fn shorten(&mut self) {
         let over = self.sent.saturating_sub(REPLAY);
         self.frames.drain(..over);

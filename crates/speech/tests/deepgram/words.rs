@@ -1,173 +1,19 @@
-//! Recognition by a streaming service, against a small server of our own on loopback: heard as it is spoken, cut,
-//! late, mute, refusing.
+//! Words, their times and their gaps, over connections good and bad.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::result_large_err,
-    reason = "test code fails by panicking"
-)]
-
-mod support;
-
-use std::{
-    net::{TcpListener, TcpStream},
-    sync::{Arc, mpsc::channel},
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{net::TcpListener, sync::mpsc::channel, time::Duration};
 
 use segue_media::g711::Law;
-use segue_speech::{
-    DeepgramEngine, DeepgramOptions, Gap, GapCause, Heard, Hypothesis, Recognizer, Speech, StreamOptions,
-    pool::Frame,
-};
+use segue_speech::{GapCause, Heard, Recognizer, StreamOptions, pool::Frame};
 use segue_trigger::{Speaker, Stage};
-use support::{BEGIN, Line, PATIENCE, assert_whole, config, gaps, hypotheses};
-use tungstenite::{
-    Message, WebSocket,
-    handshake::server::{ErrorResponse, Request, Response},
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
+use crate::{
+    guest::{
+        GROWING, Guest, LAST, LONG, SETTLED, accept, after, frames, is_final, listen, missing, result, serve,
+        texts, until,
+    },
+    support::{self, BEGIN, Line, assert_whole, gaps, hypotheses},
 };
-
-/// One connection as the server has it.
-struct Guest {
-    socket: WebSocket<TcpStream>,
-    request: Request,
-    sound: Vec<u8>,
-    texts: Vec<String>,
-}
-
-impl Guest {
-    fn greet(stream: TcpStream) -> Guest {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut seen = None;
-        let keep = |request: &Request, response: Response| {
-            seen = Some(request.clone());
-            Ok(response)
-        };
-        let socket = tungstenite::accept_hdr(stream, keep).unwrap();
-        Guest { socket, request: seen.unwrap(), sound: Vec::new(), texts: Vec::new() }
-    }
-
-    fn take(&mut self) {
-        match self.socket.read().unwrap() {
-            Message::Binary(sound) => self.sound.extend_from_slice(&sound),
-            Message::Text(text) => self.texts.push(text.to_string()),
-            _ => {}
-        }
-    }
-
-    fn hear(&mut self, frames: usize) {
-        while self.sound.len() < frames * 160 {
-            self.take();
-        }
-    }
-
-    fn say(&mut self, text: impl Into<String>) {
-        self.socket.send(Message::text(text.into())).unwrap();
-    }
-
-    /// Until the client has no more sound; then gives the last result, sums up and hangs up.
-    fn part(mut self, last: Option<String>) -> Guest {
-        while !self.texts.iter().any(|text| text.contains("CloseStream")) {
-            self.take();
-        }
-        if let Some(last) = last {
-            self.say(last);
-        }
-        self.say(r#"{"type":"Metadata","request_id":"7"}"#);
-        // The client goes first or is gone already.
-        self.socket.close(None).unwrap_or_default();
-        while self.socket.read().is_ok() {}
-        self
-    }
-}
-
-/// A result: words with their begin and end, in milliseconds of the connection.
-fn result(words: &[(&str, u64, u64)], until: u64, ends: (bool, bool)) -> String {
-    let begin = words.first().map_or(0, |(_, start, _)| *start);
-    let timed: Vec<String> = words
-        .iter()
-        .map(|(word, start, end)| {
-            let (start, end) = (*start as f64 / 1_000.0, *end as f64 / 1_000.0);
-            format!(r#"{{"word":"{word}","start":{start},"end":{end},"confidence":0.5}}"#)
-        })
-        .collect();
-    let text: Vec<&str> = words.iter().map(|(word, _, _)| *word).collect();
-    format!(
-        r#"{{"type":"Results","start":{},"duration":{},"is_final":{},"speech_final":{},"channel":
-        {{"alternatives":[{{"transcript":"{}","confidence":0.9,"words":[{}]}}]}}}}"#,
-        begin as f64 / 1_000.0,
-        (until - begin) as f64 / 1_000.0,
-        ends.0,
-        ends.1,
-        text.join(" "),
-        timed.join(",")
-    )
-}
-
-const GROWING: (bool, bool) = (false, false);
-const SETTLED: (bool, bool) = (true, false);
-const LAST: (bool, bool) = (true, true);
-
-fn serve<T: Send + 'static>(
-    life: impl FnOnce(&TcpListener) -> T + Send + 'static,
-) -> (String, JoinHandle<T>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("ws://{}", listener.local_addr().unwrap());
-    (address, std::thread::spawn(move || life(&listener)))
-}
-
-fn accept(listener: &TcpListener) -> Guest {
-    Guest::greet(listener.accept().unwrap().0)
-}
-
-fn listen(address: &str, deadline: Duration) -> Speech {
-    let options = DeepgramOptions {
-        address: address.to_owned(),
-        model: "nova-2 phone".to_owned(),
-        key: Some("secret-of-ours".to_owned()),
-        deadline,
-    };
-    assert!(!format!("{options:?}").contains("secret"));
-    Speech::start_streaming(config(), Arc::new(DeepgramEngine::new(options).unwrap()))
-}
-
-/// Frames whose every byte is their number.
-fn frames(from: usize, count: usize) -> Vec<u8> {
-    (from..from + count).flat_map(|number| [(number % 251) as u8; 160]).collect()
-}
-
-/// All news up to the first that is asked for.
-fn until(line: &Line, wanted: impl Fn(&Heard) -> bool) -> Vec<Heard> {
-    let mut all = Vec::new();
-    loop {
-        all.push(line.heard.recv_timeout(PATIENCE).unwrap());
-        if wanted(all.last().unwrap()) {
-            return all;
-        }
-    }
-}
-
-fn is_final(heard: &Heard) -> bool {
-    matches!(heard, Heard::Hypothesis(Hypothesis { stage: Stage::Final, .. }))
-}
-
-fn texts(heard: &[Heard]) -> Vec<String> {
-    hypotheses(heard, Stage::Final).into_iter().map(|words| words.text).collect()
-}
-
-fn missing(heard: &[Heard]) -> Vec<Gap> {
-    heard.iter().filter_map(|news| if let Heard::Gap(gap) = news { Some(*gap) } else { None }).collect()
-}
-
-fn after(millis: u64) -> Duration {
-    BEGIN + Duration::from_millis(millis)
-}
-
-const LONG: Duration = Duration::from_secs(30);
 
 #[test]
 fn sound_goes_out_as_it_came_and_words_come_back_at_their_times() {
@@ -340,7 +186,7 @@ fn a_service_that_takes_no_sound_any_more_is_left_and_the_next_connection_is_use
 fn a_refusal_is_tried_again_and_what_is_no_result_ends_a_connection() {
     let (address, server) = serve(|listener| {
         let refuse = |_: &Request, _: Response| -> Result<Response, ErrorResponse> {
-            Err(tungstenite::http::Response::builder().status(401).body(Some("bad key".to_owned())).unwrap())
+            Err(tungstenite::http::Response::builder().status(500).body(Some("no disk".to_owned())).unwrap())
         };
         assert!(tungstenite::accept_hdr(listener.accept().unwrap().0, refuse).is_err());
         accept(listener).say("<html>busy</html>");
