@@ -204,7 +204,7 @@ impl Row {
 
 /// A final utterance has a kind of its own, so that a transcript is read without the partials.
 fn event_kind(event: &Event) -> &'static str {
-    if matches!(event, Event::Heard(utterance) if utterance.stage == Stage::Final) {
+    if matches!(event, Event::Heard(utterance) if utterance.stage != Stage::Partial) {
         "heard"
     } else {
         "event"

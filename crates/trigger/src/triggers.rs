@@ -201,7 +201,7 @@ impl Triggers {
         let set = Arc::clone(&self.set);
         let confidence_min = match utterance.stage {
             Stage::Partial => set.rules.partial_confidence_min,
-            Stage::Final => set.rules.final_confidence_min,
+            Stage::Final | Stage::Late => set.rules.final_confidence_min,
         };
         if utterance.confidence < confidence_min {
             let because =
@@ -293,7 +293,7 @@ impl Triggers {
     /// Whether a transcript may still change into something else: a partial whose words are new.
     fn unsettled(&mut self, utterance: &Utterance) -> bool {
         match utterance.stage {
-            Stage::Final => {
+            Stage::Final | Stage::Late => {
                 self.partial = None;
                 false
             }

@@ -31,6 +31,8 @@ pub enum Stage {
     Partial,
     /// The text will not change any more.
     Final,
+    /// As final as that, but known only long after it was said: recognition could not keep up.
+    Late,
 }
 
 /// One piece of transcript.

@@ -127,6 +127,9 @@ pub(crate) struct Utterance {
     pub(crate) end: String,
     /// How sure the recogniser is, 0 to 1.
     pub(crate) confidence: f32,
+    /// Whether it was known only long after it was said, because recognition could not keep up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) late: bool,
 }
 
 impl From<&CallOutline> for Call {
@@ -180,6 +183,7 @@ impl From<&segue_trigger::Utterance> for Utterance {
             start: time(utterance.start),
             end: time(utterance.end),
             confidence: utterance.confidence,
+            late: utterance.stage == segue_trigger::Stage::Late,
         }
     }
 }

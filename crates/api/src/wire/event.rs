@@ -177,7 +177,7 @@ fn of_call(milestone: &Milestone) -> (&'static str, EventData) {
         Milestone::Phase { phase } => ("segue.call.phase", EventData::Phase { phase: (*phase).into() }),
         Milestone::Heard(utterance) => (
             "segue.call.heard",
-            EventData::Heard { utterance: utterance.into(), is_final: utterance.stage == Stage::Final },
+            EventData::Heard { utterance: utterance.into(), is_final: utterance.stage != Stage::Partial },
         ),
         Milestone::Decided(decision) => ("segue.call.decided", EventData::Decided(decision.into())),
         Milestone::Handoff { handoff, state, agent } => (

@@ -18,6 +18,8 @@ pub(crate) enum Kept {
     Partial,
     /// It is finished.
     Final,
+    /// It was finished long ago: nothing is decided by it any more.
+    Late,
 }
 
 /// The words of a call.
@@ -61,14 +63,14 @@ impl Transcript {
                 }
                 Kept::Partial
             }
-            Stage::Final => {
+            Stage::Final | Stage::Late => {
                 self.partials.remove(&id);
                 self.finals.insert(place, utterance.clone());
                 if self.finals.len() > self.limits.utterances {
                     self.dropped = self.dropped.saturating_add(1);
                     self.dropped_to = Some(self.finals.remove(0).id);
                 }
-                Kept::Final
+                if utterance.stage == Stage::Late { Kept::Late } else { Kept::Final }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! From an event to news: whose leg, prompt or ticket it is. News of what is over ends here.
 
-use segue_trigger::{Advice, Decision, Signal, Speaker, Utterance};
+use segue_trigger::{Advice, Decision, Signal, Speaker, Stage, Utterance};
 
 use super::{
     core::Core,
@@ -205,7 +205,8 @@ fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<
     let to_the_caller = match utterance.speaker {
         Speaker::Caller => true,
         Speaker::Bot => core.bot_was_heard(utterance.start),
-        Speaker::Agent => !before_bridge,
+        // The gateway puts off only what was said in a conversation.
+        Speaker::Agent => !before_bridge || utterance.stage == Stage::Late,
     };
     if !to_the_caller {
         return Vec::new();
@@ -216,7 +217,7 @@ fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<
     }
     core.publish(Milestone::Heard(utterance.clone()));
     let mut news = Vec::new();
-    if before_bridge {
+    if before_bridge && kept != Kept::Late {
         let decision = core.triggers.observe(Signal::Heard(&utterance));
         news.extend(decided(core, decision));
     }

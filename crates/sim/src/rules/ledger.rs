@@ -187,7 +187,7 @@ impl Ledger {
 
     /// A piece of transcript is told to others.
     pub(crate) fn heard(&mut self, utterance: &Utterance) -> Verdict {
-        if utterance.stage == Stage::Final {
+        if utterance.stage != Stage::Partial {
             must!(self.finals.insert(utterance.id), "{:?} is told twice", utterance.id);
         }
         Ok(())
