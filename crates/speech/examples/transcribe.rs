@@ -74,7 +74,7 @@ fn transcribe(speech: &Speech, samples: &[i16]) -> Result<String, Box<dyn Error>
     let words = heard.iter().filter_map(|news| match news {
         Heard::Hypothesis(words) if words.stage == Stage::Final => Some(words.text),
         Heard::Gap(_) => Some("[gap]".to_owned()),
-        Heard::Hypothesis(_) | Heard::Started { .. } | Heard::Withdrawn { .. } => None,
+        Heard::Hypothesis(_) | Heard::Started { .. } | Heard::Withdrawn { .. } | Heard::PutOff { .. } => None,
     });
     Ok(words.collect::<Vec<_>>().join(" "))
 }

@@ -204,7 +204,8 @@ fn listen(speech: &Speech, recording: &Recording, way: Way, language: &str) -> a
         match news {
             Heard::Hypothesis(hypothesis) if hypothesis.stage == Stage::Final => words.push(hypothesis.text),
             Heard::Gap(_) => gaps += 1,
-            Heard::Hypothesis(_) | Heard::Started { .. } | Heard::Withdrawn { .. } => {}
+            Heard::Hypothesis(_) | Heard::Started { .. } | Heard::Withdrawn { .. } | Heard::PutOff { .. } => {
+            }
         }
     }
     let decoding = speech.stats().decoding.saturating_sub(before).as_secs_f64();

@@ -238,7 +238,7 @@ impl CallTask {
         match heard {
             Heard::Hypothesis(hypothesis) => {
                 let id = self.utterance(party, hypothesis.segment);
-                if hypothesis.stage == segue_trigger::Stage::Final {
+                if hypothesis.stage != segue_trigger::Stage::Partial {
                     self.utterances.remove(&(party, hypothesis.segment));
                 }
                 Some(Event::Heard(segue_trigger::Utterance {
@@ -260,7 +260,7 @@ impl CallTask {
                 tracing::warn!(?party, cause = cause_name(gap.cause), "the transcript has a hole");
                 None
             }
-            Heard::Started { .. } => None,
+            Heard::Started { .. } | Heard::PutOff { .. } => None,
         }
     }
 

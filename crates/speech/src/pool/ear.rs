@@ -1,74 +1,30 @@
 //! One voice on the front thread: its frames, its endpointing, the decodes it waits for, and what is told of it.
 
-use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use segue_trigger::{Speaker, Stage};
 
 use super::{
-    Attention, Decoded, Gap, GapCause, Heard, Hypothesis, Rung, SpeechConfig, StreamId, StreamOptions,
-    front::next_job,
-    queue::{Job, JobId, Purpose, Queue},
+    Gap, GapCause, Heard, StreamId,
+    desk::{Answer, Awaited, Desk, Span, Voice},
+    later::PutOff,
+    queue::{Job, JobId, Purpose},
     ring::{Reader, Ring, Sound},
     stats::Counters,
-    words::Sink,
 };
 use crate::listen::{Cue, EndKind, Endpointing, FRAME_LENGTH, Hearing, Segment};
-
-/// What an ear needs of the front thread while it works.
-pub(super) struct Desk<'a> {
-    config: &'a SpeechConfig,
-    queue: &'a Queue,
-    counters: &'a Counters,
-    now: Duration,
-    rung: Rung,
-    jobs: u64,
-    evicted: Vec<(StreamId, JobId)>,
-}
-
-/// What became of a decode.
-pub(super) enum Answer {
-    Words(Decoded),
-    Nothing,
-    Lost(GapCause),
-}
 
 /// One voice.
 pub(super) struct Ear {
     id: StreamId,
     ring: Arc<Ring>,
     reader: Reader,
-    voice: Voice,
+    voice: Arc<Voice>,
     line: Line,
     partial: Partial,
     speculation: Option<Awaited>,
     awaited: VecDeque<Awaited>,
     ended: bool,
-}
-
-/// Who speaks and who wants to know.
-pub(super) struct Voice {
-    speaker: Speaker,
-    attention: Attention,
-    partials: bool,
-    sink: Sink,
-}
-
-impl Voice {
-    pub(super) fn new(options: StreamOptions, attention: Attention) -> Voice {
-        Voice { speaker: options.speaker, attention, partials: options.partials, sink: options.sink }
-    }
-
-    /// Hands news over. A sink that panics harms its own call and no other.
-    fn tell(&self, heard: Heard) {
-        if catch_unwind(AssertUnwindSafe(|| (self.sink)(heard))).is_err() {
-            tracing::error!(speaker = ?self.speaker, "the taker of a transcript panicked");
-        }
-    }
 }
 
 /// Its frames, one every 20 ms.
@@ -83,37 +39,9 @@ struct Line {
 struct Partial {
     flight: Option<Awaited>,
     reached: Duration,
+    /// The length at which one that was stopped is asked for again.
+    again: Option<Duration>,
     text: String,
-}
-
-/// A decode on its way.
-struct Awaited {
-    job: JobId,
-    cancelled: Arc<AtomicBool>,
-    segment: u64,
-    start: Duration,
-    end: Duration,
-    answer: Option<Answer>,
-}
-
-impl<'a> Desk<'a> {
-    pub(super) fn new(
-        config: &'a SpeechConfig,
-        queue: &'a Queue,
-        counters: &'a Counters,
-        (now, rung, jobs): (Duration, Rung, u64),
-    ) -> Desk<'a> {
-        Desk { config, queue, counters, now, rung, jobs, evicted: Vec::new() }
-    }
-
-    /// Gives the number of the last job and the jobs that found no place.
-    pub(super) fn close(self) -> (u64, Vec<(StreamId, JobId)>) {
-        (self.jobs, self.evicted)
-    }
-
-    fn evict(&mut self, job: Option<Job>) {
-        self.evicted.extend(job.map(|job| (job.stream, job.id)));
-    }
 }
 
 impl Ear {
@@ -122,7 +50,7 @@ impl Ear {
             id,
             ring,
             reader: Reader::default(),
-            voice,
+            voice: Arc::new(voice),
             line: Line { hearing: Hearing::new(rules), due: None, lost: None },
             partial: Partial::default(),
             speculation: None,
@@ -164,8 +92,8 @@ impl Ear {
             }
         } else if let Some(mut awaited) = self.speculation.take_if(|awaited| awaited.job == job) {
             // Known 200 ms before the hard end: whoever waits for a word need not wait for the silence.
-            if let (Answer::Words(decoded), true) = (&answer, self.voice.partials) {
-                self.partial_answer(&awaited, Answer::Words(decoded.clone()), desk);
+            if let (Answer::Words(..), true) = (&answer, self.voice.wants_partials()) {
+                self.partial_answer(&awaited, answer.clone(), desk);
             }
             awaited.answer = Some(answer);
             self.speculation = Some(awaited);
@@ -175,6 +103,19 @@ impl Ear {
         }
     }
 
+    /// A job of its was pushed out of the queue, or given up. What an agent said is kept until there is time.
+    pub(super) fn pushed_out(&mut self, job: &Job, desk: &mut Desk<'_>) {
+        let keeps = self.voice.speaker == Speaker::Agent && desk.later.takes();
+        let mut answer = Answer::Lost(GapCause::Overload);
+        if let Some(awaited) = self.awaited.iter().find(|awaited| awaited.job == job.id)
+            && keeps
+        {
+            desk.put_off(PutOff::new((&self.voice, self.id), awaited.said, &job.samples));
+            answer = Answer::PutOff;
+        }
+        self.answer(job.id, answer, desk);
+    }
+
     /// The pool stops: everything that is not known becomes a gap.
     pub(super) fn stop(&mut self, counters: &Counters) {
         for awaited in &mut self.awaited {
@@ -182,7 +123,7 @@ impl Ear {
         }
         self.tell_finals(counters);
         if let Cue::Ended(segment, _) = self.line.hearing.flush() {
-            self.tell_gap((Some(segment.number), segment.start, segment.end), GapCause::Stopped, counters);
+            self.voice.tell_gap(Span::of(&segment).gap(GapCause::Stopped), counters);
         }
     }
 
@@ -219,15 +160,15 @@ impl Ear {
             && count >= LOST_FRAMES
             && self.line.hearing.current().is_some()
         {
-            self.tell_gap((None, from, at), GapCause::AudioLost, counters);
+            self.tell_hole((from, at), GapCause::AudioLost, counters);
         }
     }
 
     fn frames_dropped(&mut self, count: u64, until: Option<Duration>, desk: &Desk<'_>) {
         desk.counters.dropped.add(count);
-        let from = self.line.due.unwrap_or(desk.now);
-        let until = until.unwrap_or(desk.now).max(from);
-        self.tell_gap((None, from, until), GapCause::FramesDropped, desk.counters);
+        let from = self.line.due.unwrap_or(desk.moment.now);
+        let until = until.unwrap_or(desk.moment.now).max(from);
+        self.tell_hole((from, until), GapCause::FramesDropped, desk.counters);
     }
 
     fn on_cue(&mut self, cue: Cue, desk: &mut Desk<'_>) {
@@ -236,7 +177,7 @@ impl Ear {
             Cue::Started => self.started(),
             Cue::Paused => {
                 self.drop_partial(desk);
-                if desk.rung.hears(self.voice.speaker) {
+                if desk.moment.rung.hears(self.voice.speaker) {
                     self.speculation = self.ask_current(Purpose::Speculative, desk);
                 }
             }
@@ -266,8 +207,9 @@ impl Ear {
         let Some(speculation) = self.speculation.take() else { return };
         self.partial.reached = self.line.hearing.current().map_or(Duration::ZERO, Segment::length);
         if speculation.answer.is_none() {
+            desk.queue.demote(speculation.job);
             self.partial.flight = Some(speculation);
-            if !self.voice.partials {
+            if !self.voice.wants_partials() {
                 self.drop_partial(desk);
             }
         }
@@ -278,35 +220,54 @@ impl Ear {
         self.drop_partial(desk);
         // A speculation that was pushed out or failed has a second chance as a final.
         let ready = self.speculation.take().filter(|awaited| {
-            awaited.segment == segment.number && !matches!(awaited.answer, Some(Answer::Lost(_)))
+            awaited.said.segment == segment.number
+                && !matches!(awaited.answer, Some(Answer::Lost(_) | Answer::Stopped))
         });
         let awaited = match ready {
             Some(awaited) if kind != EndKind::Cut => {
                 desk.counters.ends.promoted.add(1);
-                let evicted = desk.queue.promote(awaited.job, desk.now);
-                desk.evict(evicted);
+                desk.evicted.extend(desk.queue.promote(awaited.job, desk.moment.now));
                 awaited
             }
-            _ if !desk.rung.hears(self.voice.speaker) => {
-                let answer = Some(Answer::Lost(GapCause::Overload));
-                Awaited { answer, ..Awaited::of(&segment, next_job(&mut desk.jobs)) }
-            }
+            _ if !desk.moment.rung.hears(self.voice.speaker) => self.not_heard(&segment, desk),
             _ => self.ask(segment, Purpose::Final, desk),
         };
         self.awaited.push_back(awaited);
         self.tell_finals(desk.counters);
     }
 
+    /// A voice that is given up for now: an agent's words are kept until there is time.
+    fn not_heard(&self, segment: &Segment, desk: &mut Desk<'_>) -> Awaited {
+        let said = Span::of(segment);
+        let answer = if self.voice.speaker == Speaker::Agent && desk.later.takes() {
+            desk.put_off(PutOff::new((&self.voice, self.id), said, &segment.samples));
+            Answer::PutOff
+        } else {
+            Answer::Lost(GapCause::Overload)
+        };
+        Awaited { answer: Some(answer), ..Awaited::of(segment, desk.next_job()) }
+    }
+
     fn ask_partial(&mut self, desk: &mut Desk<'_>) {
-        let Some(interval) = desk.rung.interval(desk.config.partial_interval) else { return };
-        let Some(segment) = self.line.hearing.current() else { return };
-        let reached = self.partial.reached;
-        let due = if reached.is_zero() { desk.config.partial_first } else { reached + interval };
-        let wanted = self.voice.partials && self.speculation.is_none() && self.partial.flight.is_none();
-        if !wanted || segment.length() < due {
+        if self.speculation.is_some() || !self.voice.wants_partials() {
             return;
         }
-        self.partial.reached = segment.length();
+        let Some(length) = self.line.hearing.current().map(Segment::length) else { return };
+        let Some((first, interval)) = desk.pace(self.voice.attention.wants_partials()) else { return };
+        let reached = self.partial.reached;
+        let due = if reached.is_zero() { first } else { reached + interval };
+        if length < self.partial.again.unwrap_or(due) {
+            return;
+        }
+        if let Some(flight) = &self.partial.flight {
+            // One that waits is replaced by one that hears more; one that is being decoded is let be.
+            if !desk.queue.withdraw(flight.job) {
+                return;
+            }
+            desk.counters.ends.dropped.add(1);
+        }
+        self.partial.reached = length;
+        self.partial.again = None;
         self.partial.flight = self.ask_current(Purpose::Partial, desk);
     }
 
@@ -316,18 +277,20 @@ impl Ear {
     }
 
     fn ask(&self, segment: Segment, purpose: Purpose, desk: &mut Desk<'_>) -> Awaited {
-        let awaited = Awaited::of(&segment, next_job(&mut desk.jobs));
-        let evicted = desk.queue.submit(Job {
+        let awaited = Awaited::of(&segment, desk.next_job());
+        desk.submit(Job {
             id: awaited.job,
             stream: self.id,
             purpose,
+            speaker: self.voice.speaker,
+            attention: self.voice.attention.clone(),
             samples: Arc::from(segment.samples),
             language: self.voice.attention.language(),
-            asked: desk.now,
+            asked: desk.moment.now,
             cancelled: Arc::clone(&awaited.cancelled),
             fed_again: false,
+            tried_elsewhere: false,
         });
-        desk.evict(evicted);
         awaited
     }
 
@@ -339,16 +302,20 @@ impl Ear {
     }
 
     fn partial_answer(&mut self, flight: &Awaited, answer: Answer, desk: &Desk<'_>) {
-        let current = self.line.hearing.current().is_some_and(|segment| segment.number == flight.segment);
-        match answer {
-            Answer::Words(decoded) if current => {
+        let current = self.line.hearing.current().filter(|segment| segment.number == flight.said.segment);
+        match (answer, current.map(Segment::length)) {
+            (Answer::Words(decoded, _), Some(_)) => {
                 desk.counters.ends.partials.add(1);
                 let stable = agreed(&self.partial.text, &decoded.text);
                 self.partial.text.clone_from(&decoded.text);
-                self.tell_words(flight, decoded, (stable, Stage::Partial));
+                self.voice.tell_words(flight.said, decoded, (stable, Stage::Partial));
             }
-            Answer::Words(_) | Answer::Nothing => {}
-            Answer::Lost(_) => desk.counters.ends.dropped.add(1),
+            (Answer::Stopped, length) => {
+                desk.counters.ends.stopped.add(1);
+                self.partial.again = length.map(|length| length + AGAIN);
+            }
+            (Answer::Words(..) | Answer::Nothing, _) => {}
+            (Answer::Lost(_) | Answer::PutOff, _) => desk.counters.ends.dropped.add(1),
         }
     }
 
@@ -359,58 +326,41 @@ impl Ear {
                 self.awaited.push_front(awaited);
                 return;
             };
+            let said = awaited.said;
             match answer {
-                Answer::Words(decoded) => {
+                Answer::Words(decoded, by) => {
                     counters.ends.finals.add(1);
+                    counters.by(by).add(1);
                     let stable = decoded.text.len();
-                    self.tell_words(&awaited, decoded, (stable, Stage::Final));
+                    self.voice.tell_words(said, decoded, (stable, Stage::Final));
                 }
                 Answer::Nothing => {
                     counters.ends.withdrawn.add(1);
-                    self.voice.tell(Heard::Withdrawn { segment: awaited.segment });
+                    self.voice.tell(Heard::Withdrawn { segment: said.segment });
                 }
-                Answer::Lost(cause) => {
-                    counters.ends.failed.add(u64::from(cause == GapCause::EngineFailed));
-                    self.tell_gap((Some(awaited.segment), awaited.start, awaited.end), cause, counters);
+                Answer::PutOff => {
+                    counters.late.put_off.add(1);
+                    self.voice.tell(Heard::PutOff {
+                        segment: said.segment,
+                        start: said.start,
+                        end: said.end,
+                    });
                 }
+                // A final gives way to nothing; it took too long.
+                Answer::Stopped => self.failed(said, GapCause::EngineFailed, counters),
+                Answer::Lost(cause) => self.failed(said, cause, counters),
             }
         }
     }
 
-    fn tell_words(&self, awaited: &Awaited, decoded: Decoded, (stable, stage): (usize, Stage)) {
-        self.voice.tell(Heard::Hypothesis(Hypothesis {
-            segment: awaited.segment,
-            speaker: self.voice.speaker,
-            text: decoded.text,
-            stable,
-            start: awaited.start,
-            end: awaited.end,
-            confidence: decoded.confidence,
-            stage,
-        }));
+    fn failed(&self, said: Span, cause: GapCause, counters: &Counters) {
+        counters.ends.failed.add(u64::from(cause == GapCause::EngineFailed));
+        self.voice.tell_gap(said.gap(cause), counters);
     }
 
-    fn tell_gap(
-        &self,
-        (segment, start, end): (Option<u64>, Duration, Duration),
-        cause: GapCause,
-        counters: &Counters,
-    ) {
-        counters.ends.gaps.add(1);
-        self.voice.tell(Heard::Gap(Gap { segment, start, end, cause }));
-    }
-}
-
-impl Awaited {
-    fn of(segment: &Segment, job: JobId) -> Awaited {
-        Awaited {
-            job,
-            cancelled: Arc::default(),
-            segment: segment.number,
-            start: segment.start,
-            end: segment.end,
-            answer: None,
-        }
+    /// Sound is missing that may have held speech.
+    fn tell_hole(&self, (start, end): (Duration, Duration), cause: GapCause, counters: &Counters) {
+        self.voice.tell_gap(Gap { segment: None, start, end, cause }, counters);
     }
 }
 
@@ -430,6 +380,8 @@ pub(super) fn agreed(earlier: &str, later: &str) -> usize {
 
 /// A hole in the timeline over half a second ends an utterance; a smaller one is filled with silence.
 pub(super) const JUMP_FRAMES: u128 = 25;
+/// A partial that was stopped for something better is asked for again after so much more speech.
+const AGAIN: Duration = Duration::from_millis(300);
 /// 200 ms.
 pub(super) const LOST_FRAMES: usize = 10;
 

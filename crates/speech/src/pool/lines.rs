@@ -236,6 +236,7 @@ mod tests {
                 format!("{} {stable}|{rest}", words.segment)
             }
             Heard::Withdrawn { segment } => format!("{segment} withdrawn"),
+            Heard::PutOff { segment, .. } => format!("{segment} put off"),
             Heard::Gap(gap) => format!("gap {}..{}", gap.start.as_millis(), gap.end.as_millis()),
         };
         heard.iter().map(one).collect()

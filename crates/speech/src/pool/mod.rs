@@ -13,10 +13,14 @@
 
 mod attention;
 mod crew;
+mod desk;
 mod ear;
+mod elastic;
+mod elsewhere;
 mod engine;
 mod front;
 mod ladder;
+mod later;
 mod lines;
 mod queue;
 mod ring;
@@ -39,8 +43,8 @@ use std::{
 
 pub use attention::Attention;
 pub use engine::{DecodeError, Decoded, Decoder, Engine, Stop};
-pub use ladder::{Ladder, Rung};
-pub use stats::{DecodeCounts, FrameCounts, SpeechStats};
+pub use ladder::{Ladder, Rung, RungStep};
+pub use stats::{DecodeCounts, FinalsBy, FrameCounts, LateCounts, SpeechStats};
 pub use stream::{Listener, Standing, StreamEngine, Told, Wish, Word};
 pub use words::{
     Clock, Frame, Gap, GapCause, Heard, Hypothesis, Recognizer, Sink, SpeechError, StreamId, StreamOptions,
@@ -49,7 +53,7 @@ pub use words::{
 use crate::listen::Endpointing;
 use crew::Crew;
 use front::{Control, Front};
-use queue::Queue;
+use queue::{Bounds, Queue};
 use ring::Ring;
 use stats::Counters;
 use voice::Voices;
@@ -76,8 +80,34 @@ pub struct SpeechConfig {
     pub budget: Budget,
     /// What is given up under load.
     pub ladder: Ladder,
+    /// A model that costs less, used from [`Rung::WithoutBot`] on: one more decoder a worker.
+    pub lighter: Option<Arc<dyn Engine>>,
+    /// A service that takes finals too from [`Rung::Overflow`] on.
+    pub elsewhere: Option<Elsewhere>,
+    /// Agents' speech that may wait to be decoded later, from [`Rung::CallerOnly`] on; zero makes gaps of it. A
+    /// second is 8 kB.
+    pub put_off_max: Duration,
+    /// Is told how recognition keeps up.
+    pub watch: Option<Arc<dyn Watch>>,
     /// The gateway's clock.
     pub clock: Clock,
+}
+
+/// A service that helps out.
+#[derive(Clone)]
+pub struct Elsewhere {
+    /// How it is asked.
+    pub engine: Arc<dyn Engine>,
+    /// Requests under way at a time; 1 to 64.
+    pub requests: usize,
+}
+
+/// Is told how recognition keeps up, on speech threads: it must hand over and return at once.
+pub trait Watch: Send + Sync {
+    /// A step on the ladder was taken.
+    fn rung(&self, step: RungStep);
+    /// A final waited so long until somebody took it.
+    fn waited(&self, wait: Duration);
 }
 
 impl SpeechConfig {
@@ -94,6 +124,10 @@ impl SpeechConfig {
             finals_max: 64,
             budget: Budget::default(),
             ladder: Ladder::default(),
+            lighter: None,
+            elsewhere: None,
+            put_off_max: Duration::from_secs(1_800),
+            watch: None,
             clock,
         }
     }
@@ -174,10 +208,13 @@ impl Speech {
         let mut config = config;
         let Some(engine) = engine else { return Ok(Speech::new(config, Way::Deaf)) };
         let workers = config.workers.clamp(1, WORKERS_MAX);
-        if let Some(longest) = engine.longest() {
+        config.workers = workers;
+        for engine in [Some(&engine), config.lighter.as_ref()].into_iter().flatten() {
+            let longest = engine.longest().unwrap_or(Duration::MAX);
             config.endpointing.longest = config.endpointing.longest.min(longest);
         }
-        let queue = Arc::new(Queue::new(config.finals_max, workers * 4));
+        let bounds = Bounds { finals: config.finals_max, partials: workers * 4 };
+        let queue = Arc::new(Queue::new(bounds));
         let (control, orders) = sync_channel(ORDERS_MAX);
         let way = Way::Utterances {
             engine: Arc::clone(&engine),
@@ -186,6 +223,7 @@ impl Speech {
         };
         let mut speech = Speech::new(config, way);
         let (ready, answers) = sync_channel(workers);
+        speech.ask_elsewhere(&queue, &control)?;
         let crew = Crew::start(speech.bench(&engine, &queue), workers, control, &ready)?;
         let front = Front::new(&speech.config, &queue, &speech.counters, crew);
         speech.spawn("segue-hear".to_owned(), move || front.run(&orders))?;
@@ -306,9 +344,25 @@ impl Speech {
         Ok(())
     }
 
+    /// Makes the threads that ask a service elsewhere, if there is one. They wait for a rung that needs it.
+    fn ask_elsewhere(
+        &mut self,
+        queue: &Arc<Queue>,
+        control: &SyncSender<Control>,
+    ) -> Result<(), SpeechError> {
+        let Some(Elsewhere { engine, requests }) = self.config.elsewhere.clone() else { return Ok(()) };
+        for number in 0..requests.clamp(1, WORKERS_MAX) {
+            let (bench, control) = (self.bench(&engine, queue), control.clone());
+            self.spawn(format!("segue-ask-{number}"), move || elsewhere::run(&bench, &control))?;
+        }
+        tracing::info!(engine = engine.name(), requests, "recognition has help elsewhere");
+        Ok(())
+    }
+
     fn bench(&self, engine: &Arc<dyn Engine>, queue: &Arc<Queue>) -> Bench {
         Bench {
             engine: Arc::clone(engine),
+            lighter: self.config.lighter.clone(),
             queue: Arc::clone(queue),
             counters: Arc::clone(&self.counters),
             stopping: Arc::clone(&self.stopping),
@@ -316,6 +370,7 @@ impl Speech {
             budget: self.config.budget,
             gap_after: self.config.ladder.gap,
             niceness: self.config.niceness,
+            watch: self.config.watch.clone(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Rung;
+use super::{Rung, elastic::Spent};
 
 /// A look at the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,20 +14,64 @@ pub struct SpeechStats {
     pub streams: usize,
     /// What is given up now.
     pub rung: Rung,
+    /// Time spent on each rung, in the order of [`Rung::ALL`].
+    pub on_rung: [Duration; 7],
+    /// By how much the interval between partials is stretched now; 1 when it is not.
+    pub stretch: f32,
     /// How long the last final waited for a worker.
     pub wait_last: Duration,
     /// Finals that wait for a worker now.
     pub finals_waiting: usize,
     /// CPU-bound time spent in decodes, all workers together.
     pub decoding: Duration,
+    /// Of that in partials.
+    pub decoding_partials: Duration,
     /// Sound of all utterances that ended.
     pub heard: Duration,
     /// Frames.
     pub frames: FrameCounts,
     /// Decodes.
     pub decodes: DecodeCounts,
+    /// Finals with words, by what decoded them.
+    pub finals_by: FinalsBy,
+    /// What agents said while recognition could not keep up.
+    pub late: LateCounts,
     /// Workers that hung or ended and were replaced.
     pub workers_replaced: u64,
+}
+
+/// Finals with words, by what decoded them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinalsBy {
+    /// The model.
+    pub model: u64,
+    /// The lighter model.
+    pub lighter: u64,
+    /// The service elsewhere that helps out.
+    pub elsewhere: u64,
+    /// Requests to it that came to nothing: their finals were decoded here.
+    pub elsewhere_failed: u64,
+}
+
+/// Utterances that were put off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LateCounts {
+    /// How many were.
+    pub put_off: u64,
+    /// Sound that waits now.
+    pub waiting: Duration,
+    /// Sound that was decoded.
+    pub decoded: Duration,
+    /// Sound that became gaps.
+    pub lost: Duration,
+}
+
+/// What decoded an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Model,
+    Lighter,
+    Elsewhere,
 }
 
 /// Frames of 20 ms.
@@ -52,8 +96,10 @@ pub struct DecodeCounts {
     pub unsure: u64,
     /// Partials with words.
     pub partials: u64,
-    /// Partials and speculations that were dropped or stopped.
+    /// Partials and speculations that were dropped.
     pub dropped: u64,
+    /// Partials that were stopped because a final waited.
+    pub stopped: u64,
     /// Finals that a speculative decode had ready or under way.
     pub promoted: u64,
     /// Second attempts.
@@ -71,17 +117,35 @@ pub struct DecodeCounts {
 pub(super) struct Counters {
     pub(super) streams: AtomicUsize,
     pub(super) rung: AtomicU8,
+    pub(super) on_rung: [Micros; 7],
+    /// In thousandths.
+    pub(super) stretch: AtomicUsize,
     pub(super) wait_last: Micros,
     pub(super) wait_peak: Micros,
     pub(super) finals_waiting: AtomicUsize,
     pub(super) decoding: Micros,
+    pub(super) decoding_partials: Micros,
+    pub(super) decoding_late: Micros,
     pub(super) heard: Micros,
     pub(super) taken: Count,
     pub(super) lost: Count,
     pub(super) dropped: Count,
     pub(super) ends: Ends,
+    pub(super) by_model: Count,
+    pub(super) by_lighter: Count,
+    pub(super) by_elsewhere: Count,
+    pub(super) elsewhere_failed: Count,
+    pub(super) late: Late,
     pub(super) fed_again: Count,
     pub(super) replaced: Count,
+}
+
+#[derive(Default)]
+pub(super) struct Late {
+    pub(super) put_off: Count,
+    pub(super) waiting: Micros,
+    pub(super) decoded: Micros,
+    pub(super) lost: Micros,
 }
 
 #[derive(Default)]
@@ -90,6 +154,7 @@ pub(super) struct Ends {
     pub(super) withdrawn: Count,
     pub(super) partials: Count,
     pub(super) dropped: Count,
+    pub(super) stopped: Count,
     pub(super) promoted: Count,
     pub(super) retried: Count,
     pub(super) unsure: Count,
@@ -144,10 +209,13 @@ impl Counters {
         let ends = &self.ends;
         SpeechStats {
             streams: self.streams.load(Ordering::Relaxed),
-            rung: RUNGS.get(usize::from(self.rung.load(Ordering::Relaxed))).copied().unwrap_or_default(),
+            rung: self.rung(),
+            on_rung: self.on_rung.each_ref().map(Micros::read),
+            stretch: self.stretch.load(Ordering::Relaxed) as f32 / 1_000.0,
             wait_last: self.wait_last.read(),
             finals_waiting: self.finals_waiting.load(Ordering::Relaxed),
             decoding: self.decoding.read(),
+            decoding_partials: self.decoding_partials.read(),
             heard: self.heard.read(),
             frames: FrameCounts {
                 taken: self.taken.read(),
@@ -160,20 +228,60 @@ impl Counters {
                 unsure: ends.unsure.read(),
                 partials: ends.partials.read(),
                 dropped: ends.dropped.read(),
+                stopped: ends.stopped.read(),
                 promoted: ends.promoted.read(),
                 retried: ends.retried.read(),
                 failed: ends.failed.read(),
                 fed_again: self.fed_again.read(),
                 gaps: ends.gaps.read(),
             },
+            finals_by: FinalsBy {
+                model: self.by_model.read(),
+                lighter: self.by_lighter.read(),
+                elsewhere: self.by_elsewhere.read(),
+                elsewhere_failed: self.elsewhere_failed.read(),
+            },
+            late: LateCounts {
+                put_off: self.late.put_off.read(),
+                waiting: self.late.waiting.read(),
+                decoded: self.late.decoded.read(),
+                lost: self.late.lost.read(),
+            },
             workers_replaced: self.replaced.read(),
         }
     }
 
-    pub(super) fn stand_on(&self, rung: Rung) {
+    /// The rung that is stood on, readable from every thread.
+    pub(super) fn rung(&self) -> Rung {
+        Rung::ALL.get(usize::from(self.rung.load(Ordering::Relaxed))).copied().unwrap_or_default()
+    }
+
+    /// Counts how long the rung was stood on since the last look.
+    pub(super) fn stand_on(&self, rung: Rung, passed: Duration) {
+        if let Some(time) = self.on_rung.get(rung as usize) {
+            time.add(passed);
+        }
         self.rung.store(rung as u8, Ordering::Relaxed);
     }
-}
 
-const RUNGS: [Rung; 6] =
-    [Rung::Full, Rung::Slower, Rung::Slowest, Rung::FinalsOnly, Rung::WithoutBot, Rung::CallerOnly];
+    pub(super) fn stretch(&self, factor: f32) {
+        self.stretch.store((factor * 1_000.0) as usize, Ordering::Relaxed);
+    }
+
+    pub(super) fn by(&self, by: By) -> &Count {
+        match by {
+            By::Model => &self.by_model,
+            By::Lighter => &self.by_lighter,
+            By::Elsewhere => &self.by_elsewhere,
+        }
+    }
+
+    /// What the workers have spent until now.
+    pub(super) fn spent(&self) -> Spent {
+        Spent {
+            all: self.decoding.read(),
+            partials: self.decoding_partials.read(),
+            late: self.decoding_late.read(),
+        }
+    }
+}

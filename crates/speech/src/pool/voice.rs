@@ -230,7 +230,7 @@ impl Voice {
         let counters = &self.counted.0;
         for heard in news {
             match &heard {
-                Heard::Started { .. } => {}
+                Heard::Started { .. } | Heard::PutOff { .. } => {}
                 Heard::Hypothesis(words) if words.stage == Stage::Partial => counters.ends.partials.add(1),
                 Heard::Hypothesis(words) => {
                     counters.ends.finals.add(1);

@@ -71,7 +71,8 @@ impl fmt::Debug for StreamOptions {
 /// News of one stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
-    /// Somebody began to speak. Every start is followed by a final, a `Withdrawn` or a `Gap` of that segment.
+    /// Somebody began to speak. Every start is followed by a final, a `Withdrawn`, a `PutOff` or a `Gap` of that
+    /// segment.
     Started {
         /// Which utterance, counted from 1 in its stream.
         segment: u64,
@@ -84,6 +85,17 @@ pub enum Heard {
     Withdrawn {
         /// Which utterance.
         segment: u64,
+    },
+    /// An agent said something while recognition could not keep up: its words come late, as a hypothesis of the stage
+    /// `Late` after others that were said later, perhaps after the stream's end. A `Withdrawn` or a `Gap` of the
+    /// segment may come instead.
+    PutOff {
+        /// Which utterance.
+        segment: u64,
+        /// When speech began.
+        start: Duration,
+        /// When it ended.
+        end: Duration,
     },
     /// Something was said here and is not known: the transcript has a hole.
     Gap(Gap),

@@ -11,11 +11,11 @@ use std::{
 };
 
 use super::{
-    Budget, Clock, DecodeError, Decoded, Decoder, Engine, SpeechError, Stop, StreamId,
+    Budget, Clock, DecodeError, Decoded, Decoder, Engine, SpeechError, Stop, StreamId, Watch,
     crew::Station,
     front::Control,
     queue::{Job, JobId, Purpose, Queue},
-    stats::Counters,
+    stats::{By, Counters},
 };
 use crate::ffi::lower_priority;
 
@@ -26,12 +26,15 @@ pub(super) struct Outcome {
     pub(super) result: Result<Decoded, DecodeError>,
     /// It waited too long to be worth a decode.
     pub(super) expired: bool,
+    pub(super) by: By,
 }
 
 /// All that the workers share.
 #[derive(Clone)]
 pub(super) struct Bench {
     pub(super) engine: Arc<dyn Engine>,
+    /// Decodes instead while much is given up.
+    pub(super) lighter: Option<Arc<dyn Engine>>,
     pub(super) queue: Arc<Queue>,
     pub(super) counters: Arc<Counters>,
     pub(super) stopping: Arc<AtomicBool>,
@@ -39,6 +42,31 @@ pub(super) struct Bench {
     pub(super) budget: Budget,
     pub(super) gap_after: Duration,
     pub(super) niceness: u8,
+    pub(super) watch: Option<Arc<dyn Watch>>,
+}
+
+impl Bench {
+    /// How long a final has waited for whoever takes it now.
+    pub(super) fn waited(&self, job: &Job, now: Duration) -> Duration {
+        let waited = now.saturating_sub(job.asked);
+        if job.purpose == Purpose::Final {
+            self.counters.wait_last.set(waited);
+            self.counters.wait_peak.raise(waited);
+            if let Some(watch) = &self.watch {
+                watch.waited(waited);
+            }
+        }
+        waited
+    }
+
+    fn count(&self, job: &Job, took: Duration) {
+        self.counters.decoding.add(took);
+        match job.purpose {
+            Purpose::Partial => self.counters.decoding_partials.add(took),
+            Purpose::Late => self.counters.decoding_late.add(took),
+            Purpose::Final | Purpose::Speculative => {}
+        }
+    }
 }
 
 /// What a worker thread holds.
@@ -55,12 +83,8 @@ pub(super) struct Hands {
 pub(super) fn run(hands: &Hands, ready: Option<&SyncSender<Result<(), SpeechError>>>) {
     let bench = &hands.bench;
     lower_priority(bench.niceness);
-    let made = bench.engine.decoder().and_then(|decoder| match ready {
-        Some(_) => warm(bench, decoder),
-        None => Ok(decoder),
-    });
-    let mut decoder = match (made, ready) {
-        (Ok(decoder), _) => decoder,
+    let mut tools = match (Tools::new(bench, ready.is_some()), ready) {
+        (Ok(tools), _) => tools,
         (Err(error), Some(ready)) => {
             ready.send(Err(error)).unwrap_or_default();
             return;
@@ -75,16 +99,50 @@ pub(super) fn run(hands: &Hands, ready: Option<&SyncSender<Result<(), SpeechErro
     }
     while let Some(job) = bench.queue.take() {
         hands.station.begin(&job);
-        let outcome = work(hands, &mut decoder, &job);
+        let outcome = work(hands, &mut tools, &job);
         if !hands.station.end() || hands.front.send(Control::Done(outcome)).is_err() {
             return;
         }
     }
 }
 
+/// A worker's decoders.
+struct Tools {
+    main: Tool,
+    lighter: Option<Tool>,
+}
+
+struct Tool {
+    engine: Arc<dyn Engine>,
+    decoder: Box<dyn Decoder>,
+}
+
+impl Tools {
+    fn new(bench: &Bench, warmed: bool) -> Result<Tools, SpeechError> {
+        let tool = |engine: &Arc<dyn Engine>| {
+            let decoder = engine.decoder()?;
+            let decoder = if warmed { warm(bench, engine.as_ref(), decoder)? } else { decoder };
+            Ok::<_, SpeechError>(Tool { engine: Arc::clone(engine), decoder })
+        };
+        Ok(Tools { main: tool(&bench.engine)?, lighter: bench.lighter.as_ref().map(tool).transpose()? })
+    }
+
+    /// The one that decodes now.
+    fn pick(&mut self, bench: &Bench) -> (&mut Tool, By) {
+        match &mut self.lighter {
+            Some(lighter) if bench.counters.rung().is_light() => (lighter, By::Lighter),
+            Some(_) | None => (&mut self.main, By::Model),
+        }
+    }
+}
+
 /// Lets a decoder decode once, so that memory is touched before the first caller speaks.
-fn warm(bench: &Bench, mut decoder: Box<dyn Decoder>) -> Result<Box<dyn Decoder>, SpeechError> {
-    if !bench.engine.warms_up() {
+fn warm(
+    bench: &Bench,
+    engine: &dyn Engine,
+    mut decoder: Box<dyn Decoder>,
+) -> Result<Box<dyn Decoder>, SpeechError> {
+    if !engine.warms_up() {
         return Ok(decoder);
     }
     let began = (bench.clock)();
@@ -99,25 +157,21 @@ fn warm(bench: &Bench, mut decoder: Box<dyn Decoder>) -> Result<Box<dyn Decoder>
         Ok(_) => {}
         Err(DecodeError::Stopped) => return Err(SpeechError::Stopped),
         Err(DecodeError::Failed(reason)) => {
-            return Err(SpeechError::Model { model: bench.engine.name().to_owned(), reason });
+            return Err(SpeechError::Model { model: engine.name().to_owned(), reason });
         }
     }
     let took = (bench.clock)().saturating_sub(began);
-    tracing::debug!(engine = bench.engine.name(), took_ms = took.as_millis(), "a decoder is warm");
+    tracing::debug!(engine = engine.name(), took_ms = took.as_millis(), "a decoder is warm");
     Ok(decoder)
 }
 
-fn work(hands: &Hands, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
+fn work(hands: &Hands, tools: &mut Tools, job: &Job) -> Outcome {
     let bench = &hands.bench;
     let began = (bench.clock)();
-    let waited = began.saturating_sub(job.asked);
-    let is_final = job.purpose == Purpose::Final;
-    if is_final {
-        bench.counters.wait_last.set(waited);
-        bench.counters.wait_peak.raise(waited);
-    }
-    let outcome = |result, expired| Outcome { id: job.id, stream: job.stream, result, expired };
-    if is_final && waited > bench.gap_after {
+    let waited = bench.waited(job, began);
+    let (tool, by) = tools.pick(bench);
+    let outcome = |result, expired| Outcome { id: job.id, stream: job.stream, result, expired, by };
+    if job.purpose == Purpose::Final && waited > bench.gap_after {
         return outcome(Err(DecodeError::Stopped), true);
     }
     let length = crate::speak::length_of(&job.samples) / 2;
@@ -130,8 +184,9 @@ fn work(hands: &Hands, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
     };
     let mut result = Err(DecodeError::Stopped);
     for _ in 0..ATTEMPTS {
-        let tried =
-            catch_unwind(AssertUnwindSafe(|| decoder.decode(&job.samples, job.language.as_deref(), &stop)));
+        let tried = catch_unwind(AssertUnwindSafe(|| {
+            tool.decoder.decode(&job.samples, job.language.as_deref(), &stop)
+        }));
         if let Ok(answer) = tried {
             result = answer;
             break;
@@ -139,12 +194,12 @@ fn work(hands: &Hands, decoder: &mut Box<dyn Decoder>, job: &Job) -> Outcome {
         result = Err(DecodeError::Failed("the decoder panicked, twice".to_owned()));
         bench.counters.fed_again.add(1);
         // What a panic left behind is not used again.
-        match bench.engine.decoder() {
-            Ok(fresh) => *decoder = fresh,
+        match tool.engine.decoder() {
+            Ok(fresh) => tool.decoder = fresh,
             Err(error) => tracing::error!(%error, "no new decoder after a panic"),
         }
     }
-    bench.counters.decoding.add((bench.clock)().saturating_sub(began));
+    bench.count(job, (bench.clock)().saturating_sub(began));
     if let Ok(decoded) = &result {
         bench.counters.ends.retried.add(u64::from(decoded.retried));
         bench.counters.ends.unsure.add(u64::from(decoded.unsure));

@@ -166,8 +166,10 @@ pub(crate) fn assert_whole(heard: &[Heard]) {
                 assert!(open.contains(&hypothesis.segment), "a partial outside its segment");
                 continue;
             }
+            // What comes late comes after its segment was closed by having been put off.
+            Heard::Hypothesis(hypothesis) if hypothesis.stage == Stage::Late => continue,
             Heard::Hypothesis(hypothesis) => Some(hypothesis.segment),
-            Heard::Withdrawn { segment } => Some(*segment),
+            Heard::Withdrawn { segment } | Heard::PutOff { segment, .. } => Some(*segment),
             Heard::Gap(gap) => gap.segment,
         };
         if let Some(ended) = ended {
