@@ -1,8 +1,11 @@
 //! `segue bench`: measures this machine. Without another word it measures what a call's sound costs.
 
+mod bar;
 mod live;
 mod media;
+mod process;
 mod recordings;
+mod search;
 mod transcribe;
 mod wer;
 

@@ -101,9 +101,15 @@ pub(crate) struct TranscribeArgs {
     /// Where the models and their manifest lie.
     #[arg(long, default_value = "models")]
     pub(crate) models: PathBuf,
-    /// About how long all of it may take. Each number of voices that is tried takes 15 s.
-    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(60..=7_200))]
+    /// About how long all of it may take. With 360 s for a model, each number of voices is tried for 16 s, twice.
+    #[arg(long, default_value_t = 720, value_parser = clap::value_parser!(u32).range(60..=7_200))]
     pub(crate) seconds: u32,
+    /// Write all figures to this file as well.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+    /// One measurement alone, in this process, as the program asks of itself.
+    #[arg(long, hide = true)]
+    pub(crate) part: Option<String>,
 }
 
 /// A published model whose shape random weights can take.

@@ -1,245 +1,271 @@
 //! `segue bench transcribe`: what recognition costs, and how many live voices one core hears in time.
 //!
-//! Without a model, random weights in the true shapes give the true cost: they say nonsense and never end by
-//! themselves, so each decode takes all the tokens that the product allows (32 for four seconds, about twice what
-//! speech has). The plain way in the same run: the same utterance with 30 s of audio context and several threads.
+//! Without a model, random weights in the true shapes give the true cost. They say nonsense and never end by
+//! themselves, so each decode is ended after as many tokens as speech has; what a decode costs at the product's own
+//! limit is a line of its own. The plain way is measured in the same run: 30 s of context, a decoder for each voice,
+//! nothing decoded early. Each measurement runs in a process of its own.
 
-use std::{num::NonZero, process::ExitCode, sync::Arc, time::Duration};
+mod figures;
+mod part;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-use segue_media::resample;
-use segue_speech::{
-    ModelCatalogue, WhisperEngine, WhisperOptions,
-    models::Shape,
-    pool::{Engine, Stop},
+use std::{num::NonZero, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+
+use self::{
+    figures::{Bars, Cost, Figures, Report, Voices},
+    part::{Part, Source, Way, measured},
 };
-
-use super::live::{Script, Setting, Trial, attempt, resident, spoken};
+use super::{
+    bar,
+    live::{Crowd, Manner, Trial},
+    process::child,
+    search::Range,
+};
 use crate::{
     cli::{ShapeName, TranscribeArgs},
     clock::Clock,
-    media::{allowed_cores, claim_core},
     telemetry::say,
 };
 
-/// Measures and prints a table for each model.
+/// Measures, prints a table for each model, and writes the JSON file if one is wanted.
 ///
 /// # Errors
 /// The model is not there, or recognition cannot start.
 pub(crate) fn run(args: &TranscribeArgs) -> anyhow::Result<ExitCode> {
+    if let Some(part) = &args.part {
+        let part: Part = serde_json::from_str(part).context("--part")?;
+        say(&measured(&Source::of(args)?, &part)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sources = sources(args)?;
     let clock = Clock::start();
-    let engines = engines(args)?;
-    let each = Duration::from_secs(args.seconds.into()) / u32::try_from(engines.len().max(1)).unwrap_or(1);
-    let script = Script::new()?;
+    let seconds = args.seconds / u32::try_from(sources.len().max(1)).unwrap_or(1);
     say(
-        "Each voice speaks 4 s of 9.3; in time: 95 of 100 utterances known within 1 s of their end, none lost",
+        "Each voice speaks 4 s and pauses 5.3 s on the whole; each number of voices is tried twice, met otherwise.",
     );
-    for engine in engines {
-        let until = clock.now() + each;
-        model(engine, &script, until, clock)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut report = Report { cores, models: Vec::new() };
+    for source in sources {
+        let plan = Plan { began: clock.now(), seconds, clock };
+        let figures = plan.figures(&source, &mut Children { source: &source, plan })?;
+        say(&figures.to_string());
+        report.models.push(figures);
+    }
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn engines(args: &TranscribeArgs) -> anyhow::Result<Vec<WhisperEngine>> {
-    if let Some(name) = &args.model {
-        let verified = ModelCatalogue::load(&args.models)?.verify(name)?;
-        let options = WhisperOptions { allow_demo_model: true, ..WhisperOptions::default() };
-        return Ok(vec![WhisperEngine::load(&verified, &options)?]);
+fn sources(args: &TranscribeArgs) -> anyhow::Result<Vec<Source>> {
+    if args.model.is_some() || args.shape.is_some() {
+        return Ok(vec![Source::of(args)?]);
     }
-    let wanted = match args.shape {
-        Some(shape) => vec![shape],
-        None => vec![ShapeName::TinyEn, ShapeName::BaseEn],
-    };
-    let make = |shape| match shape {
-        ShapeName::TinyEn => WhisperEngine::random("tiny.en-q8_0, random weights", Shape::TINY_EN, 1),
-        ShapeName::BaseEn => WhisperEngine::random("base.en-q8_0, random weights", Shape::BASE_EN, 1),
-    };
-    Ok(wanted.into_iter().map(make).collect::<Result<_, _>>()?)
+    Ok(vec![Source::Random(ShapeName::TinyEn), Source::Random(ShapeName::BaseEn)])
 }
 
-fn model(engine: WhisperEngine, script: &Script, until: Duration, clock: Clock) -> anyhow::Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // whisper.cpp takes four threads, or as many as there are cores.
-    let threads = i32::try_from(cores.min(4)).unwrap_or(1);
-    let plain: Arc<dyn Engine> = Arc::new(engine.plainly(threads));
-    let engine: Arc<dyn Engine> = Arc::new(engine);
-    let core = allowed_cores().first().copied();
-    say(&format!("\n{}", engine.name()));
-    let cost = utterance(&engine, core, clock)?;
-    say(&format!("  one utterance of 4 s        {}", cost.line("")));
-    let other = utterance(&plain, None, clock)?;
-    say(&format!("  the plain way               {}", other.line(&format!(" with {threads} threads"))));
-    say("  live                         voices a core   p50 / p95 end → known     memory a voice");
-    let live = |partials| Setting { engine: Arc::clone(&engine), partials, core };
-    let left = |share: u32| until.saturating_sub(clock.now()) / share;
-    let first = cost.voices();
-    let finals = search(&live(false), first, script, (clock.now() + left(2), clock))?;
-    say(&line("finals only", &finals));
-    let half = attempt(&live(false), (finals.voices / 2).max(1), script)?;
-    say(&line("the same at half load", &half));
-    let partials = search(&live(true), finals.voices * 4 / 5, script, (clock.now() + left(1), clock))?;
-    say(&line("with elastic partials", &partials));
-    let times = other.cpu.as_secs_f64() / cost.cpu.as_secs_f64().max(f64::MIN_POSITIVE);
-    say(&format!("  the plain way takes {times:.1} times the CPU time for the same utterance"));
-    Ok(())
+/// Takes the measurements of one model.
+trait Measure {
+    fn cost(&mut self, way: Way) -> anyhow::Result<Cost>;
+    fn trial(&mut self, manner: Manner, crowd: Crowd) -> anyhow::Result<Trial>;
 }
 
-fn line(name: &str, trial: &Trial) -> String {
-    format!(
-        "  {name:<28} {:>13} {:>12.0} / {:.0} ms {:>14.2} MB{}",
-        trial.voices,
-        trial.p50.as_secs_f64() * 1e3,
-        trial.p95.as_secs_f64() * 1e3,
-        trial.bytes_a_voice as f64 / 1e6,
-        match (trial.holds(), trial.too_many) {
-            (false, _) => "   not in time".to_owned(),
-            (true, Some(voices)) => format!("   {voices} voices were too many"),
-            (true, None) => String::new(),
-        },
-    )
+/// Each in a process of its own.
+struct Children<'a> {
+    source: &'a Source,
+    plan: Plan,
 }
 
-/// The cost of four seconds of speech.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    cpu: Duration,
-    wall: Duration,
-    tokens: usize,
-    /// Resident memory that a decoder added.
-    memory: u64,
-}
-
-impl Cost {
-    fn line(&self, with: &str) -> String {
-        format!(
-            "{:>6.0} ms of CPU, {:.0} ms{with}, {} words; a decoder {:.0} MB",
-            self.cpu.as_secs_f64() * 1e3,
-            self.wall.as_secs_f64() * 1e3,
-            self.tokens,
-            self.memory as f64 / 1e6,
-        )
-    }
-
-    /// Voices at which three quarters of the time is spent: where to begin.
-    fn voices(&self) -> usize {
-        ((0.75 * 9.3 / self.wall.as_secs_f64().max(0.001)) as usize).max(1)
+impl Children<'_> {
+    fn arguments(&self, part: &Part) -> anyhow::Result<Vec<String>> {
+        let mut arguments = vec!["bench".to_owned(), "transcribe".to_owned()];
+        arguments.extend(self.source.arguments());
+        arguments.extend(["--part".to_owned(), serde_json::to_string(part)?]);
+        Ok(arguments)
     }
 }
 
-/// Decodes a few times, on a thread of its own, and takes the median.
-fn utterance(engine: &Arc<dyn Engine>, core: Option<usize>, clock: Clock) -> anyhow::Result<Cost> {
-    let sound = resample::up(&spoken()?);
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            claim_core(core);
-            decodes(engine, &sound, clock)
-        });
-        thread.join().map_err(|_| anyhow::anyhow!("the decoder panicked"))
-    })?
-}
-
-fn decodes(engine: &Arc<dyn Engine>, sound: &[i16], clock: Clock) -> anyhow::Result<Cost> {
-    let stop = Stop::at(Duration::MAX, Arc::new(move || clock.now()));
-    let before = resident();
-    let mut decoder = engine.decoder()?;
-    let tokens = decoder.decode(sound, Some("en"), &stop)?.text.split_whitespace().count();
-    let memory = resident().saturating_sub(before);
-    let mut costs = Vec::new();
-    for _ in 0..DECODES {
-        let (cpu_before, wall_before) = (cpu(), clock.now());
-        decoder.decode(sound, Some("en"), &stop)?;
-        costs.push((cpu() - cpu_before, clock.now() - wall_before));
+impl Measure for Children<'_> {
+    fn cost(&mut self, way: Way) -> anyhow::Result<Cost> {
+        self.plan.draw(self.source, "an utterance");
+        child(&self.arguments(&Part::Utterance { way })?)
     }
-    costs.sort_unstable();
-    let (cpu, wall) = costs.get(DECODES / 2).copied().unwrap_or_default();
-    Ok(Cost { cpu, wall, tokens, memory })
+
+    fn trial(&mut self, manner: Manner, crowd: Crowd) -> anyhow::Result<Trial> {
+        self.plan.draw(self.source, &format!("{}, {} voices", manner.name(), crowd.voices));
+        child(&self.arguments(&Part::Live { manner, crowd })?)
+    }
 }
 
-/// CPU time of the whole process: a plain decode has threads of its own.
-fn cpu() -> Duration {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(tv_sec).unwrap_or(0), u32::try_from(tv_nsec).unwrap_or(0))
+/// How the time for a model is spent.
+#[derive(Clone, Copy)]
+struct Plan {
+    began: Duration,
+    seconds: u32,
+    clock: Clock,
 }
 
-/// The most voices that are heard in time: up by a quarter or down by half from where it begins, then between, until
-/// the time is over or a tenth is left. Where none holds, the last that was tried.
-fn search(
-    setting: &Setting,
-    first: usize,
-    script: &Script,
-    (until, clock): (Duration, Clock),
-) -> anyhow::Result<Trial> {
-    let mut range = Range { held: 0, failed: None };
-    let mut best: Option<Trial> = None;
-    let mut next = Some(first.clamp(1, VOICES_MAX));
-    while let Some(voices) = next {
-        let trial = attempt(setting, voices, script)?;
-        if trial.holds() {
-            range.held = voices;
-        } else {
-            range.failed = Some(voices);
+impl Plan {
+    fn figures(self, source: &Source, measure: &mut impl Measure) -> anyhow::Result<Figures> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        // whisper.cpp takes four threads, or as many as there are cores.
+        let threads = i32::try_from(cores.min(4)).unwrap_or(1);
+        let utterance = measure.cost(Way::Ours)?;
+        let worst = if source.is_random() { Some(measure.cost(Way::Worst)?) } else { None };
+        let plain_utterance = measure.cost(Way::Plain { threads: 1 })?;
+        let plain_threads = if threads > 1 { Some(measure.cost(Way::Plain { threads })?) } else { None };
+        let finals = self.search(measure, Manner::Finals, (utterance.voices(), 40, LIMIT))?;
+        let half = self.each_seed(measure, Manner::Finals, ((finals.voices / 2).max(1), LIMIT))?;
+        let first = (finals.voices * 4 / 5).max(1);
+        let partials = self.search(measure, Manner::Partials, (first, 80, LIMIT))?;
+        let plain_alone = measure.trial(Manner::Plain, self.crowd((1, LIMIT), 1))?;
+        let plain_limit = if plain_alone.holds(LIMIT) { LIMIT } else { PLAIN_LIMIT };
+        let first = plain_utterance.voices();
+        let plain = self.search(measure, Manner::Plain, (first, 100, plain_limit))?;
+        self.end();
+        Ok(Figures {
+            model: source.name(),
+            bars: Bars::of(source),
+            utterance,
+            worst,
+            plain_utterance,
+            plain_threads,
+            finals,
+            half,
+            partials,
+            plain_alone,
+            plain,
+        })
+    }
+
+    /// The most voices that hold with every seed, from a first guess on, until that share of the time is over.
+    fn search(
+        self,
+        measure: &mut impl Measure,
+        manner: Manner,
+        (first, percent, limit): (usize, u32, Duration),
+    ) -> anyhow::Result<Voices> {
+        let until = self.began + Duration::from_secs((self.seconds * percent / 100).into());
+        let mut range = Range::default();
+        let mut best = Voices { limit_ms: limit.as_secs_f64() * 1e3, ..Voices::default() };
+        let mut next = Some(first.max(1));
+        while let Some(voices) = next {
+            let tried = self.each_seed(measure, manner, (voices, limit))?;
+            let held = tried.trials.iter().all(|trial| trial.holds(limit));
+            range.learn(voices, held);
+            if held {
+                best = tried;
+            } else if range.held == 0 {
+                best = Voices { voices: 0, ..tried };
+            }
+            next = range.next().filter(|_| self.clock.now() < until || range.held == 0);
         }
-        if trial.holds() || range.held == 0 {
-            best = Some(trial);
+        best.too_many = range.failed;
+        Ok(best)
+    }
+
+    /// A number of voices, met in two ways; the second only if the first holds.
+    fn each_seed(
+        self,
+        measure: &mut impl Measure,
+        manner: Manner,
+        (voices, limit): (usize, Duration),
+    ) -> anyhow::Result<Voices> {
+        let mut trials = Vec::new();
+        for seed in SEEDS {
+            let trial = measure.trial(manner, self.crowd((voices, limit), seed))?;
+            trials.push(trial);
+            if !trial.holds(limit) {
+                break;
+            }
         }
-        next = range.next().filter(|_| clock.now() < until || range.held == 0);
+        Ok(Voices { voices, limit_ms: limit.as_secs_f64() * 1e3, trials, too_many: None })
     }
-    let best = best.ok_or_else(|| anyhow::anyhow!("no voice was tried"))?;
-    Ok(Trial { too_many: range.failed, ..best })
-}
 
-/// What is known of the most voices.
-struct Range {
-    held: usize,
-    failed: Option<usize>,
-}
+    fn crowd(self, (voices, limit): (usize, Duration), seed: u64) -> Crowd {
+        Crowd { voices, seed, seconds: (self.seconds / TRIALS).clamp(12, 60), limit }
+    }
 
-impl Range {
-    fn next(&self) -> Option<usize> {
-        let next = match self.failed {
-            None => (self.held + self.held / 4 + 1).min(VOICES_MAX),
-            Some(failed) if self.held == 0 => failed / 2,
-            Some(failed) if failed - self.held <= 1 + self.held / 10 => 0,
-            Some(failed) => self.held.midpoint(failed),
-        };
-        (next > 0 && next != self.held).then_some(next)
+    fn draw(self, source: &Source, what: &str) {
+        let done = self.clock.now().saturating_sub(self.began).as_secs() as usize;
+        let all = self.seconds as usize;
+        bar::draw(&format!("{}: {what}", source.name()), done.min(all.saturating_sub(1)), all, " s");
+    }
+
+    fn end(self) {
+        bar::draw("", 1, 1, "");
     }
 }
 
-/// Decodes of one utterance that are timed.
-const DECODES: usize = 9;
-/// No core hears more.
-const VOICES_MAX: usize = 400;
+/// Within that time 95 of 100 utterances are known.
+const LIMIT: Duration = Duration::from_secs(1);
+/// The same for the plain way where it cannot know one voice's within a second.
+const PLAIN_LIMIT: Duration = Duration::from_secs(3);
+/// Two ways in which voices meet, the same for every manner.
+const SEEDS: [u64; 2] = [1, 2];
+/// About so many trials find all there is to find.
+const TRIALS: u32 = 22;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_search_closes_in_on_the_limit_and_ends() {
-        for (limit, first) in [(30, 25), (30, 60), (1, 8), (7, 1), (400, 300)] {
-            let mut range = Range { held: 0, failed: None };
-            let (mut next, mut tries) = (Some(first), 0);
-            while let Some(voices) = next {
-                tries += 1;
-                if voices <= limit {
-                    range.held = voices
-                } else {
-                    range.failed = Some(voices)
-                }
-                next = range.next();
-            }
-            assert!(range.held <= limit && (range.held + 1) * 11 >= limit * 10, "{limit}: {}", range.held);
-            assert!(tries <= 12, "{limit}: {tries} tries");
+    /// A core on which a decode takes so long; waiting grows as the core fills up.
+    struct Theory {
+        seconds: f64,
+        trials: usize,
+    }
+
+    impl Measure for Theory {
+        fn cost(&mut self, way: Way) -> anyhow::Result<Cost> {
+            let ms = match way {
+                Way::Ours => self.seconds * 1e3,
+                Way::Worst => self.seconds * 1.3e3,
+                Way::Plain { .. } => self.seconds * 8e3,
+            };
+            Ok(Cost { cpu_ms: ms, wall_ms: ms, words: 18, decoder_mb: 35.0 })
+        }
+
+        fn trial(&mut self, manner: Manner, crowd: Crowd) -> anyhow::Result<Trial> {
+            self.trials += 1;
+            let decode = match manner {
+                Manner::Finals => self.seconds,
+                Manner::Partials => self.seconds * 1.2,
+                Manner::Plain => self.seconds * 8.0,
+            };
+            let busy = (crowd.voices as f64 * decode / 9.3).min(0.999);
+            let wait = decode * busy / (1.0 - busy) * 1.5;
+            let p95_ms = (400.0_f64).max((0.2 + decode + wait) * 1e3);
+            Ok(Trial { voices: crowd.voices, p95_ms, finals: crowd.voices, ..Trial::default() })
         }
     }
 
     #[test]
-    fn random_weights_take_all_the_tokens_they_may() {
-        let engine: Arc<dyn Engine> = Arc::new(WhisperEngine::random("tiny", Shape::TINY_EN, 1).unwrap());
-        let cost = utterance(&engine, None, Clock::start()).unwrap();
-        assert!((32..=33).contains(&cost.tokens), "{cost:?}");
-        assert!(cost.cpu > Duration::ZERO && cost.voices() >= 1);
+    fn the_plan_finds_what_holds_in_few_trials_and_compares_with_the_plain_way() {
+        let mut theory = Theory { seconds: 0.15, trials: 0 };
+        let plan = Plan { began: Duration::ZERO, seconds: u32::MAX / 200, clock: Clock::start() };
+        let plan = Plan { began: plan.clock.now(), ..plan };
+        let figures = plan.figures(&Source::Random(ShapeName::TinyEn), &mut theory).unwrap();
+        assert!((44..=47).contains(&figures.finals.voices), "{:?}", figures.finals);
+        assert_eq!(figures.finals.trials.len(), 2);
+        assert_eq!(figures.half.voices, figures.finals.voices / 2);
+        assert!((33..=36).contains(&figures.partials.voices), "{:?}", figures.partials);
+        assert!(figures.plain.limit_ms > 2_999.0 && figures.plain.voices == 3, "{:?}", figures.plain);
+        assert!(theory.trials <= 40, "{}", theory.trials);
+        let text = figures.to_string();
+        assert!(text.contains("bar 30") && text.contains("times the voices"), "{text}");
+    }
+
+    #[test]
+    fn when_the_time_is_over_the_search_takes_what_held() {
+        let mut theory = Theory { seconds: 0.15, trials: 0 };
+        let clock = Clock::start();
+        let plan = Plan { began: clock.now(), seconds: 0, clock };
+        let found = plan.search(&mut theory, Manner::Finals, (40, 50, LIMIT)).unwrap();
+        assert_eq!((found.voices, found.too_many, theory.trials), (40, None, 2));
+        let found = plan.search(&mut theory, Manner::Finals, (100, 50, LIMIT)).unwrap();
+        assert!(found.voices > 0 && found.too_many.is_some(), "{found:?}");
     }
 }

@@ -4,7 +4,6 @@
 //! guards), once as it is and once through µ-law at 8 kHz; only the limits of time and load are lifted.
 
 use std::{
-    io::IsTerminal,
     process::ExitCode,
     sync::{Arc, mpsc::channel},
     time::Duration,
@@ -22,7 +21,10 @@ use segue_speech::{
 use segue_trigger::{Speaker, Stage};
 use serde::Serialize;
 
-use super::recordings::{Recording, Sound, find, read};
+use super::{
+    bar,
+    recordings::{Recording, Sound, find, read},
+};
 use crate::{
     cli::WerArgs,
     clock::Clock,
@@ -41,10 +43,10 @@ pub(crate) fn run(args: &WerArgs) -> anyhow::Result<ExitCode> {
     for way in [Way::AsItIs, Way::Telephone] {
         let mut table = Table::new(way, &args.folder.display().to_string(), speech.engine_name());
         for (place, recording) in recordings.iter().enumerate() {
-            progress(way, place, recordings.len());
+            bar::draw(way.name(), place, recordings.len(), "");
             table.add(recording, listen(&speech, recording, way, &args.language)?);
         }
-        progress(way, recordings.len(), recordings.len());
+        bar::draw(way.name(), recordings.len(), recordings.len(), "");
         tables.push(table);
     }
     print(&tables);
@@ -269,19 +271,6 @@ fn feed(speech: &Speech, stream: &mut Stream, frames: &[Piece]) {
             std::thread::park_timeout(Duration::from_millis(1));
         }
     }
-}
-
-/// On a terminal alone, on one line that is written over.
-fn progress(way: Way, done: usize, all: usize) {
-    use std::io::Write;
-    let mut out = std::io::stderr().lock();
-    if !out.is_terminal() {
-        return;
-    }
-    let filled = done * 30 / all.max(1);
-    let end = if done == all { "\r\x1b[K" } else { "" };
-    let bar = format!("{:<14} [{:<30}] {done}/{all}", way.name(), "#".repeat(filled));
-    drop(write!(out, "\r{bar}{end}").and_then(|()| out.flush()));
 }
 
 fn print(tables: &[Table]) {

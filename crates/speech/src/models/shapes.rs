@@ -2,7 +2,7 @@
 //!
 //! Such a model costs what the published one costs, and says nonsense: for measuring without a download, and for
 //! tests. The same shape and seed give the same bytes. The token that ends a text is never the likeliest, so every
-//! decode takes as many tokens as it may.
+//! decode takes as many tokens as it may: the engine says how many (`WhisperEngine::random`).
 
 /// The measures of a model, by the names of the file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

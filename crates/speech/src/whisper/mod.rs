@@ -43,6 +43,16 @@ pub struct WhisperEngine {
     judged: bool,
     /// Threads of a decode in whisper.cpp's own manner; `None` for ours.
     plain_threads: Option<i32>,
+    pace: Pace,
+}
+
+/// After how many tokens a decode ends that does not end by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// As many as anybody could say.
+    Most,
+    /// As many as speech has: what ends a text is left to no weights that mean nothing.
+    Speech,
 }
 
 impl fmt::Debug for WhisperEngine {
@@ -90,7 +100,9 @@ impl WhisperEngine {
     }
 
     /// A model in the shape of a published one with random weights: it costs what that one costs, and its nonsense
-    /// is told as it is. For measuring.
+    /// is told as it is. Random weights do not end a text, so each decode is ended after as many tokens as speech of
+    /// that length has, 4.25 a second and the one that ends it: 180 words a minute, the quick end of talk, at 1.3
+    /// tokens a word, and the marks between them. For measuring.
     ///
     /// # Errors
     /// When there is no memory for it.
@@ -99,20 +111,34 @@ impl WhisperEngine {
         let model = WhisperContext::new_from_buffer_with_params(&shape.random_model(seed), parameters());
         let model = model.map_err(|error| unusable(name, &error))?;
         let engine = WhisperEngine::of(name, model, Traits::default(), &WhisperOptions::default())?;
-        Ok(WhisperEngine { judged: false, ..engine })
+        Ok(WhisperEngine { judged: false, pace: Pace::Speech, ..engine })
+    }
+
+    /// The same model, whose decodes take all the tokens that they may: the worst that a decode can cost. For
+    /// measuring.
+    #[must_use]
+    pub fn at_worst(&self) -> WhisperEngine {
+        WhisperEngine { pace: Pace::Most, ..self.shared() }
     }
 
     /// The same model run as whisper.cpp does by default: 30 s of audio context whatever the length of the sound,
-    /// several threads a decode. The limit of tokens stays. For comparing.
+    /// so many threads a decode. The limit of tokens stays. For comparing.
     #[must_use]
     pub fn plainly(&self, threads: i32) -> WhisperEngine {
+        let name = format!("{} as whisper.cpp runs it", self.name);
+        WhisperEngine { name, plain_threads: Some(threads.max(1)), ..self.shared() }
+    }
+
+    /// Another engine over the same model.
+    fn shared(&self) -> WhisperEngine {
         WhisperEngine {
-            name: format!("{} as whisper.cpp runs it", self.name),
+            name: self.name.clone(),
             model: Arc::clone(&self.model),
             traits: self.traits,
             prompt: Arc::clone(&self.prompt),
             judged: self.judged,
-            plain_threads: Some(threads.max(1)),
+            plain_threads: self.plain_threads,
+            pace: self.pace,
         }
     }
 
@@ -127,7 +153,15 @@ impl WhisperEngine {
             (0..model.token_eot()).any(|token| model.token_to_str(token).is_ok_and(|text| text == " "));
         let prompt = prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(name, &error))?;
         let model = Arc::new(model);
-        Ok(WhisperEngine { name: name.to_owned(), model, traits, prompt, judged: true, plain_threads: None })
+        Ok(WhisperEngine {
+            name: name.to_owned(),
+            model,
+            traits,
+            prompt,
+            judged: true,
+            plain_threads: None,
+            pace: Pace::Most,
+        })
     }
 }
 
@@ -152,6 +186,7 @@ impl Engine for WhisperEngine {
             prompt: Arc::clone(&self.prompt),
             judged: self.judged,
             plain_threads: self.plain_threads,
+            pace: self.pace,
             parameters: BTreeMap::new(),
             sound: Vec::new(),
         }))
@@ -165,6 +200,7 @@ struct WhisperDecoder {
     prompt: Arc<[i32]>,
     judged: bool,
     plain_threads: Option<i32>,
+    pace: Pace,
     /// By language. Kept because whisper-rs does not free the language's name.
     parameters: BTreeMap<&'static str, FullParams<'static, 'static>>,
     sound: Vec<f32>,
@@ -205,7 +241,7 @@ impl WhisperDecoder {
         let prompt = Arc::clone(&self.prompt);
         let mut parameters: FullParams<'_, '_> = self.parameters(language).clone();
         parameters.set_audio_ctx(context);
-        parameters.set_max_tokens(tokens_max(self.sound.len()));
+        parameters.set_max_tokens(self.pace.tokens_max(self.sound.len()));
         if !prompt.is_empty() {
             parameters.set_tokens(&prompt);
         }
@@ -278,8 +314,14 @@ fn widened(context: i32, model: &WhisperContext) -> i32 {
         .clamp(CONTEXT_MIN, model.n_audio_ctx().max(CONTEXT_MIN))
 }
 
-fn tokens_max(samples: usize) -> i32 {
-    8 + (6.0 * seconds(samples)).ceil() as i32
+impl Pace {
+    /// whisper.cpp writes one more, which is the one that ends a text.
+    fn tokens_max(self, samples: usize) -> i32 {
+        match self {
+            Pace::Most => 8 + (6.0 * seconds(samples)).ceil() as i32,
+            Pace::Speech => (4.25 * seconds(samples)).ceil() as i32,
+        }
+    }
 }
 
 fn seconds(samples: usize) -> f32 {
@@ -349,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn four_seconds_may_have_thirty_two_tokens() {
-        assert_eq!(tokens_max(64_000), 32);
+    fn four_seconds_of_speech_have_17_tokens_and_may_have_32() {
+        assert_eq!((Pace::Speech.tokens_max(64_000), Pace::Most.tokens_max(64_000)), (17, 32));
     }
 }

@@ -1,0 +1,15 @@
+//! How far a measurement has come.
+
+use std::io::{IsTerminal, Write};
+
+/// Draws a bar over itself, on a terminal alone; takes it away when all is done.
+pub(super) fn draw(what: &str, done: usize, all: usize, unit: &str) {
+    let mut out = std::io::stderr().lock();
+    if !out.is_terminal() {
+        return;
+    }
+    let filled = done.min(all) * 30 / all.max(1);
+    let bar = format!("\r\x1b[K{what:<34} [{:<30}] {done}/{all}{unit}", "#".repeat(filled));
+    let bar = if done >= all { "\r\x1b[K" } else { &bar };
+    drop(write!(out, "{bar}").and_then(|()| out.flush()));
+}
