@@ -25,4 +25,4 @@ pub use pool::{
 pub use remote::{Authorities, DeepgramEngine, DeepgramOptions, OpenAiEngine, OpenAiOptions};
 pub use say::normalise;
 pub use speak::{Flite, Pace, SynthesisError, Synthesizer, Voice, VoiceStyle};
-pub use whisper::{WhisperEngine, WhisperOptions};
+pub use whisper::{UTTERANCE_LONGEST, WhisperEngine, WhisperOptions};

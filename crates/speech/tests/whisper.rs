@@ -66,11 +66,32 @@ fn wide(seconds: f32) -> Vec<i16> {
 fn a_model_with_random_weights_loads_and_decodes_without_harm() {
     let engine = random();
     let mut decoder = engine.decoder().unwrap();
-    for seconds in [0.05, 0.3, 1.0, 4.0, 12.0] {
+    for seconds in [0.05, 0.3, 1.0, 4.0, 12.0, 14.0] {
         match decoder.decode(&wide(seconds), Some("en"), &unhurried()) {
             Ok(decoded) => assert!((0.0..=1.0).contains(&decoded.confidence), "{decoded:?}"),
             Err(error) => assert!(matches!(error, DecodeError::Failed(_)), "{error}"),
         }
+    }
+}
+
+#[test]
+fn room_that_utterances_do_not_need_changes_no_word() {
+    for seed in 1..=3 {
+        let shape = Shape { words: 50_257, ..Shape::SMALLEST };
+        let small = WhisperEngine::random("small", shape, seed).unwrap();
+        let options = WhisperOptions { whole: true, ..WhisperOptions::default() };
+        let whole = WhisperEngine::random_with("whole", shape, seed, &options).unwrap();
+        let [mut small, mut whole] = [small, whole].map(|engine| engine.decoder().unwrap());
+        for seconds in [0.5, 3.9, 9.0, 14.0] {
+            let sound = wide(seconds);
+            let [one, other] = [&mut small, &mut whole]
+                .map(|decoder| decoder.decode(&sound, Some("en"), &unhurried()).unwrap());
+            assert!(one == other && !one.text.is_empty(), "{seconds} s: {one:?} {other:?}");
+        }
+        let long = wide(16.0);
+        let refused = small.decode(&long, Some("en"), &unhurried());
+        assert!(matches!(refused, Err(DecodeError::Failed(_))), "{refused:?}");
+        assert!(whole.decode(&long, Some("en"), &unhurried()).is_ok());
     }
 }
 

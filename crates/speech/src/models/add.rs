@@ -11,6 +11,7 @@ use super::{
     ModelCatalogue, ModelError, Verified,
     catalogue::{LOCAL, checksum, part},
     shapes::MAGIC,
+    tensors::block,
 };
 
 impl ModelCatalogue {
@@ -150,21 +151,8 @@ impl Walk {
         for _ in 0..dimensions {
             elements = elements.saturating_mul(self.number()?.into());
         }
-        // Bytes of a block, and elements in it (ggml.h).
-        let (bytes, block) = match kind {
-            0 => (4, 1),
-            1 => (2, 1),
-            2 => (18, 32),
-            3 => (20, 32),
-            6 => (22, 32),
-            7 => (24, 32),
-            8 => (34, 32),
-            10 => (84, 256),
-            11 => (110, 256),
-            12 => (144, 256),
-            13 => (176, 256),
-            14 => (210, 256),
-            _ => return Err(Flaw::Format("a tensor is stored in a way that is not known here")),
+        let Some((bytes, block)) = block(kind) else {
+            return Err(Flaw::Format("a tensor is stored in a way that is not known here"));
         };
         self.skip(u64::from(length) + (elements / block).saturating_mul(bytes))
     }

@@ -3,12 +3,15 @@
 mod add;
 mod catalogue;
 mod fetch;
+mod room;
 mod shapes;
+mod tensors;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use catalogue::{Listed, Model, ModelCatalogue, Presence, Traits, Verified};
 pub use fetch::Progress;
+pub(crate) use room::Room;
 pub use shapes::{Shape, Weights};
 
 /// Why a model cannot be had. Each text says what to do.

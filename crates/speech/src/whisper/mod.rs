@@ -19,7 +19,7 @@ use whisper_rs::{
 
 use crate::{
     ffi::with_abort,
-    models::{Shape, Traits, Verified},
+    models::{Room, Shape, Traits, Verified},
     pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Stop},
 };
 use guard::{Attempt, Verdict};
@@ -31,6 +31,9 @@ pub struct WhisperOptions {
     pub allow_demo_model: bool,
     /// Words to expect (names of products, people); the first 60 tokens are used, none with the demo model.
     pub vocabulary: String,
+    /// Whether the model keeps room for 30 s of sound, as published, where [`UTTERANCE_LONGEST`] is enough for utterances: a
+    /// decoder then takes nearly twice the memory. For comparing.
+    pub whole: bool,
 }
 
 /// The production engine.
@@ -89,13 +92,16 @@ impl WhisperEngine {
         options: &WhisperOptions,
     ) -> Result<WhisperEngine, SpeechError> {
         quiet_whisper();
-        let model = if path.extension().is_some_and(|ending| ending == "gz") {
-            let bytes = unpacked(path).map_err(|error| unusable(name, &error))?;
-            WhisperContext::new_from_buffer_with_params(&bytes, parameters())
+        let failed = |error: &dyn fmt::Display| unusable(name, error);
+        let zipped = path.extension().is_some_and(|ending| ending == "gz");
+        let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
+        let model = if zipped || size <= UNPACKED_MAX {
+            let bytes = if zipped { unpacked(path) } else { std::fs::read(path) };
+            from_memory(bytes.map_err(|error| failed(&error))?, options)
         } else {
             WhisperContext::new_with_params(path, parameters())
         };
-        let model = model.map_err(|error| unusable(name, &error))?;
+        let model = model.map_err(|error| failed(&error))?;
         WhisperEngine::of(name, model, traits, options)
     }
 
@@ -107,10 +113,23 @@ impl WhisperEngine {
     /// # Errors
     /// When there is no memory for it.
     pub fn random(name: &str, shape: Shape, seed: u64) -> Result<WhisperEngine, SpeechError> {
+        WhisperEngine::random_with(name, shape, seed, &WhisperOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn random_with(
+        name: &str,
+        shape: Shape,
+        seed: u64,
+        options: &WhisperOptions,
+    ) -> Result<WhisperEngine, SpeechError> {
         quiet_whisper();
-        let model = WhisperContext::new_from_buffer_with_params(&shape.random_model(seed), parameters());
+        let model = from_memory(shape.random_model(seed), options);
         let model = model.map_err(|error| unusable(name, &error))?;
-        let engine = WhisperEngine::of(name, model, Traits::default(), &WhisperOptions::default())?;
+        let engine = WhisperEngine::of(name, model, Traits::default(), options)?;
         Ok(WhisperEngine { judged: false, pace: Pace::Speech, ..engine })
     }
 
@@ -121,8 +140,9 @@ impl WhisperEngine {
         WhisperEngine { pace: Pace::Most, ..self.shared() }
     }
 
-    /// The same model run as whisper.cpp does by default: 30 s of audio context whatever the length of the sound,
-    /// so many threads a decode. The limit of tokens stays. For comparing.
+    /// The same model run as whisper.cpp does by default: all the context that it was loaded with (30 s if it is
+    /// [`whole`](WhisperOptions::whole)) whatever the length of the sound, so many threads a decode. The limit of
+    /// tokens stays. For comparing.
     #[must_use]
     pub fn plainly(&self, threads: i32) -> WhisperEngine {
         let name = format!("{} as whisper.cpp runs it", self.name);
@@ -171,7 +191,7 @@ impl Engine for WhisperEngine {
     }
 
     fn longest(&self) -> Option<Duration> {
-        self.traits.longest
+        Some(self.traits.longest.map_or(UTTERANCE_LONGEST, |longest| longest.min(UTTERANCE_LONGEST)))
     }
 
     fn decoder(&self) -> Result<Box<dyn Decoder>, SpeechError> {
@@ -213,9 +233,16 @@ impl Decoder for WhisperDecoder {
         if self.sound.len() < SOUND_MIN {
             return Ok(Decoded::default());
         }
+        let room = self.model.n_audio_ctx();
+        if seconds(sound.len()) * 50.0 > room as f32 {
+            let (length, room) = (seconds(sound.len()), room / 50);
+            return Err(DecodeError::Failed(format!(
+                "{length:.1} s of sound for a model with room for {room}"
+            )));
+        }
         let context = match self.plain_threads {
-            Some(_) => self.model.n_audio_ctx(),
-            None => audio_context(sound.len(), self.traits),
+            Some(_) => room,
+            None => audio_context(sound.len(), self.traits, room),
         };
         if !self.judged {
             let Attempt { text, probability, .. } = self.attempt(context, language, stop)?;
@@ -297,21 +324,18 @@ impl WhisperDecoder {
     }
 }
 
-/// Positions of the encoder for a sound: 50 a second and some air, in steps of 64.
-fn audio_context(samples: usize, traits: Traits) -> i32 {
+/// Positions of the encoder for a sound: 50 a second and some air, in steps of 64, within the model's room.
+fn audio_context(samples: usize, traits: Traits, room: i32) -> i32 {
     if let Some(fixed) = traits.audio_context {
         return fixed;
     }
     let wanted = 50.0 * seconds(samples) + 64.0;
-    (((wanted / 64.0).round() as i32) * 64).clamp(CONTEXT_MIN, CONTEXT_MAX)
+    (((wanted / 64.0).round() as i32) * 64).max(CONTEXT_MIN).min(room)
 }
 
 /// Half as much again, for the second attempt.
 fn widened(context: i32, model: &WhisperContext) -> i32 {
-    (context + context / 2)
-        .div_euclid(64)
-        .saturating_mul(64)
-        .clamp(CONTEXT_MIN, model.n_audio_ctx().max(CONTEXT_MIN))
+    (context + context / 2).div_euclid(64).saturating_mul(64).max(CONTEXT_MIN).min(model.n_audio_ctx())
 }
 
 impl Pace {
@@ -339,6 +363,14 @@ fn parameters() -> WhisperContextParameters<'static> {
     parameters
 }
 
+/// Loads a file that lies in memory, cut to the room that utterances need.
+fn from_memory(mut file: Vec<u8>, options: &WhisperOptions) -> Result<WhisperContext, WhisperError> {
+    if !options.whole {
+        ROOM.make(&mut file);
+    }
+    WhisperContext::new_from_buffer_with_params(&file, parameters())
+}
+
 fn unpacked(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     GzDecoder::new(std::fs::File::open(path)?).take(UNPACKED_MAX).read_to_end(&mut bytes)?;
@@ -364,11 +396,14 @@ fn quiet_whisper() {
 /// whisper.cpp refuses less than 100 ms.
 const SOUND_MIN: usize = 1_760;
 const CONTEXT_MIN: i32 = 192;
-const CONTEXT_MAX: i32 = 1_472;
+/// What a model is loaded with. whisper.cpp takes memory in steps of 256 positions.
+const ROOM: Room = Room { sound: 768, text: 256 };
+/// The longest utterance that has room with its air: (768 − 64) / 50 positions a second.
+pub const UTTERANCE_LONGEST: Duration = Duration::from_secs(14);
 const PROMPT_TOKENS_MAX: usize = 60;
 const PROMPT_TEXT_MAX: usize = 400;
-/// A gzipped model may not unpack to more than that.
-const UNPACKED_MAX: u64 = 256 << 20;
+/// A gzipped model may not unpack to more than that; another that is larger is not cut in memory, but read as it is.
+const UNPACKED_MAX: u64 = 512 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -376,18 +411,19 @@ mod tests {
 
     #[test]
     fn the_context_grows_with_the_sound_and_never_cuts_it() {
-        for (seconds, context) in [(0.5, 192), (2.0, 192), (4.0, 256), (8.0, 448), (12.0, 640), (60.0, 1_472)]
+        let context = |seconds: f32| audio_context((seconds * 16_000.0) as usize, Traits::default(), 768);
+        for (seconds, positions) in
+            [(0.5, 192), (2.0, 192), (4.0, 256), (8.0, 448), (12.0, 640), (14.0, 768), (60.0, 768)]
         {
-            assert_eq!(
-                audio_context((seconds * 16_000.0) as usize, Traits::default()),
-                context,
-                "{seconds} s"
-            );
+            assert_eq!(context(seconds), positions, "{seconds} s");
         }
-        for tenths in 1..=280 {
-            let samples = tenths * 1_600;
-            assert!(audio_context(samples, Traits::default()) as f32 >= seconds(samples) * 50.0);
+        for tenths in 1..=150 {
+            let seconds = tenths as f32 / 10.0;
+            assert!(context(seconds) as f32 >= seconds * 50.0, "{seconds} s");
         }
+        assert!(
+            context(UTTERANCE_LONGEST.as_secs_f32()) as f32 >= UTTERANCE_LONGEST.as_secs_f32() * 50.0 + 64.0
+        );
     }
 
     #[test]

@@ -86,17 +86,17 @@ impl Source {
         texts.into_iter().map(str::to_owned).collect()
     }
 
-    fn engine(&self) -> anyhow::Result<WhisperEngine> {
+    fn engine(&self, whole: bool) -> anyhow::Result<WhisperEngine> {
+        let options = WhisperOptions { allow_demo_model: true, whole, ..WhisperOptions::default() };
         let shape = match self {
             Source::Random(ShapeName::TinyEn) => Shape::TINY_EN,
             Source::Random(ShapeName::BaseEn) => Shape::BASE_EN,
             Source::Manifest { name, folder } => {
                 let verified = ModelCatalogue::load(folder)?.verify(name)?;
-                let options = WhisperOptions { allow_demo_model: true, ..WhisperOptions::default() };
                 return Ok(WhisperEngine::load(&verified, &options)?);
             }
         };
-        Ok(WhisperEngine::random(&self.name(), shape, 1)?)
+        Ok(WhisperEngine::random_with(&self.name(), shape, 1, &options)?)
     }
 }
 
@@ -105,7 +105,11 @@ impl Source {
 /// # Errors
 /// The model is not there, or recognition cannot start.
 pub(super) fn measured(source: &Source, part: &Part) -> anyhow::Result<String> {
-    let engine = source.engine()?;
+    let plain = match part {
+        Part::Utterance { way } => matches!(way, Way::Plain { .. }),
+        Part::Live { manner, .. } => *manner == Manner::Plain,
+    };
+    let engine = source.engine(plain)?;
     let core = allowed_cores().first().copied();
     let answer = match *part {
         Part::Utterance { way } => {
@@ -117,7 +121,7 @@ pub(super) fn measured(source: &Source, part: &Part) -> anyhow::Result<String> {
             serde_json::to_string(&utterance(&engine, core)?)?
         }
         Part::Live { manner, crowd } => {
-            let engine = if manner == Manner::Plain { engine.plainly(1) } else { engine };
+            let engine = if plain { engine.plainly(1) } else { engine };
             let setting = Setting { engine: Arc::new(engine), manner, core };
             serde_json::to_string(&attempt(&setting, crowd, &Script::new()?)?)?
         }
