@@ -48,8 +48,11 @@ pub(crate) fn run(args: &TranscribeArgs) -> anyhow::Result<ExitCode> {
     let mut report = Report { cores, models: Vec::new() };
     for source in sources {
         let plan = Plan { began: clock.now(), seconds, clock };
-        let figures = plan.figures(&source, &mut Children { source: &source, plan })?;
-        say(&figures.to_string());
+        let tell = |line: &str| {
+            plan.end();
+            say(line);
+        };
+        let figures = plan.figures(&source, &mut Children { source: &source, plan }, tell)?;
         report.models.push(figures);
     }
     if let Some(path) = &args.json {
@@ -108,36 +111,50 @@ struct Plan {
 }
 
 impl Plan {
-    fn figures(self, source: &Source, measure: &mut impl Measure) -> anyhow::Result<Figures> {
+    /// Takes all measurements of a model; tells each line as soon as it is known.
+    fn figures(
+        self,
+        source: &Source,
+        measure: &mut impl Measure,
+        mut tell: impl FnMut(&str),
+    ) -> anyhow::Result<Figures> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         // whisper.cpp takes four threads, or as many as there are cores.
         let threads = i32::try_from(cores.min(4)).unwrap_or(1);
-        let utterance = measure.cost(Way::Ours)?;
-        let worst = if source.is_random() { Some(measure.cost(Way::Worst)?) } else { None };
-        let plain_utterance = measure.cost(Way::Plain { threads: 1 })?;
-        let plain_threads = if threads > 1 { Some(measure.cost(Way::Plain { threads })?) } else { None };
-        let finals = self.search(measure, Manner::Finals, (utterance.voices(), 40, LIMIT))?;
-        let half = self.each_seed(measure, Manner::Finals, ((finals.voices / 2).max(1), LIMIT))?;
-        let first = (finals.voices * 4 / 5).max(1);
-        let partials = self.search(measure, Manner::Partials, (first, 80, LIMIT))?;
-        let plain_alone = measure.trial(Manner::Plain, self.crowd((1, LIMIT), 1))?;
-        let plain_limit = if plain_alone.holds(LIMIT) { LIMIT } else { PLAIN_LIMIT };
-        let first = plain_utterance.voices();
-        let plain = self.search(measure, Manner::Plain, (first, 100, plain_limit))?;
-        self.end();
-        Ok(Figures {
+        let mut figures = Figures {
             model: source.name(),
             bars: Bars::of(source),
-            utterance,
-            worst,
-            plain_utterance,
-            plain_threads,
-            finals,
-            half,
-            partials,
-            plain_alone,
-            plain,
-        })
+            utterance: measure.cost(Way::Ours)?,
+            worst: source.is_random().then(|| measure.cost(Way::Worst)).transpose()?,
+            plain_utterance: measure.cost(Way::Plain { threads: 1 })?,
+            plain_threads: (threads > 1).then(|| measure.cost(Way::Plain { threads })).transpose()?,
+            finals: None,
+            half: None,
+            partials: None,
+            plain_alone: None,
+            plain: None,
+            times_plain: None,
+        };
+        tell(&figures.costs());
+        let finals = self.search(measure, Manner::Finals, (figures.utterance.voices(), 40, LIMIT))?;
+        tell(&figures.finals_line(&finals));
+        let half = self.each_seed(measure, Manner::Finals, ((finals.voices / 2).max(1), LIMIT))?;
+        tell(&figures.half_line(&half));
+        let first = (finals.voices * 4 / 5).max(1);
+        let partials = self.search(measure, Manner::Partials, (first, 80, LIMIT))?;
+        tell(&figures.partials_line(&partials));
+        figures.finals = Some(finals);
+        let alone = measure.trial(Manner::Plain, self.crowd((1, LIMIT), 1))?;
+        let plain_limit = if alone.holds(LIMIT) { LIMIT } else { PLAIN_LIMIT };
+        // Where decodes share the core, none is quick any more once it is full: half of what would fit.
+        let first = (figures.plain_utterance.voices() / 2).max(1);
+        let plain = self.search(measure, Manner::Plain, (first, 100, plain_limit))?;
+        tell(&figures.plain_lines((&alone, &plain)));
+        figures.times_plain = figures.times(&plain);
+        (figures.half, figures.partials) = (Some(half), Some(partials));
+        (figures.plain_alone, figures.plain) = (Some(alone), Some(plain));
+        self.end();
+        Ok(figures)
     }
 
     /// The most voices that hold with every seed, from a first guess on, until that share of the time is over.
@@ -247,15 +264,19 @@ mod tests {
         let mut theory = Theory { seconds: 0.15, trials: 0 };
         let plan = Plan { began: Duration::ZERO, seconds: u32::MAX / 200, clock: Clock::start() };
         let plan = Plan { began: plan.clock.now(), ..plan };
-        let figures = plan.figures(&Source::Random(ShapeName::TinyEn), &mut theory).unwrap();
-        assert!((44..=47).contains(&figures.finals.voices), "{:?}", figures.finals);
-        assert_eq!(figures.finals.trials.len(), 2);
-        assert_eq!(figures.half.voices, figures.finals.voices / 2);
-        assert!((33..=36).contains(&figures.partials.voices), "{:?}", figures.partials);
-        assert!(figures.plain.limit_ms > 2_999.0 && figures.plain.voices == 3, "{:?}", figures.plain);
+        let mut told = String::new();
+        let tell = |line: &str| told.push_str(line);
+        let found = plan.figures(&Source::Random(ShapeName::TinyEn), &mut theory, tell).unwrap();
+        let voices = [&found.finals, &found.half, &found.partials, &found.plain]
+            .map(|voices| voices.as_ref().unwrap().voices);
+        assert!((44..=47).contains(&voices[0]), "{voices:?}");
+        assert_eq!(voices[1], voices[0] / 2);
+        assert!((33..=36).contains(&voices[2]), "{voices:?}");
+        assert_eq!(voices[3], 3);
+        assert_eq!(found.finals.unwrap().trials.len(), 2);
+        assert!(found.plain.unwrap().limit_ms > 2_999.0 && found.times_plain.unwrap() > 14.0);
         assert!(theory.trials <= 40, "{}", theory.trials);
-        let text = figures.to_string();
-        assert!(text.contains("bar 30") && text.contains("times the voices"), "{text}");
+        assert!(told.contains("bar 30: met") && told.contains("times the voices"), "{told}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What was found of a model, and its table.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::part::Source;
@@ -29,12 +27,14 @@ pub(super) struct Figures {
     pub(super) plain_utterance: Cost,
     /// With as many threads as whisper.cpp takes here, where that is more than one.
     pub(super) plain_threads: Option<Cost>,
-    pub(super) finals: Voices,
-    pub(super) half: Voices,
-    pub(super) partials: Voices,
+    pub(super) finals: Option<Voices>,
+    pub(super) half: Option<Voices>,
+    pub(super) partials: Option<Voices>,
     /// One voice, the plain way.
-    pub(super) plain_alone: Trial,
-    pub(super) plain: Voices,
+    pub(super) plain_alone: Option<Trial>,
+    pub(super) plain: Option<Voices>,
+    /// How many times the voices of the plain way are heard.
+    pub(super) times_plain: Option<f64>,
 }
 
 /// What four seconds of speech cost.
@@ -51,6 +51,11 @@ impl Cost {
     /// Voices at which three quarters of the time is spent: where to begin.
     pub(super) fn voices(&self) -> usize {
         ((0.75 * 9_300.0 / self.wall_ms.max(1.0)) as usize).clamp(1, VOICES_MAX)
+    }
+
+    fn line(&self, name: &str) -> String {
+        let Cost { cpu_ms, wall_ms, words, decoder_mb } = self;
+        format!("  {name:<31} {cpu_ms:>6.0} ms {wall_ms:>6.0} ms {words:>5} {decoder_mb:>8.0} MB")
     }
 }
 
@@ -90,62 +95,66 @@ impl Bars {
 }
 
 impl Figures {
-    /// How many times the plain way's voices are heard; none where the plain way hears nobody.
-    fn times(&self) -> Option<f64> {
-        (self.plain.voices > 0).then(|| self.finals.voices as f64 / self.plain.voices as f64)
-    }
-}
-
-impl fmt::Display for Figures {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bars = self.bars;
-        writeln!(out, "\n{}", self.model)?;
-        writeln!(out, "4 s of speech                     CPU     clock   words   a decoder")?;
-        cost(out, "one core", &self.utterance)?;
+    /// What an utterance costs, a line for each way.
+    pub(super) fn costs(&self) -> String {
         let Cost { cpu_ms, decoder_mb, .. } = self.utterance;
-        let bar = bars.map(|bars| {
+        let bar = self.bars.map(|bars| {
             let (speed, size) = (most(cpu_ms, bars.utterance_ms), most(decoder_mb, bars.decoder_mb));
             format!("   bar {:.0} ms: {speed}; {:.0} MB: {size}", bars.utterance_ms, bars.decoder_mb)
         });
-        writeln!(out, "{}", bar.unwrap_or_default())?;
-        if let Some(worst) = &self.worst {
-            cost(out, "with all tokens that are allowed", worst)?;
-            writeln!(out)?;
-        }
-        cost(out, "the plain way, one thread", &self.plain_utterance)?;
-        writeln!(out)?;
-        if let Some(plain) = &self.plain_threads {
-            cost(out, "the plain way, its own threads", plain)?;
-            writeln!(out)?;
-        }
-        writeln!(out, "live, one core                 voices   end → known, p50 and p95        a voice")?;
-        voices(out, "finals only", &self.finals)?;
-        writeln!(out, "{}", bar_voices(&self.finals, bars.map(|bars| bars.finals)))?;
-        voices(out, "half of these", &self.half)?;
-        let bar = bars.map(|bars| {
-            let p50 = self.half.worst(|trial| trial.p50_ms);
+        let mut lines = vec![
+            format!("\n{}", self.model),
+            "4 s of speech                     CPU     clock   words   a decoder".to_owned(),
+            self.utterance.line("one core") + &bar.unwrap_or_default(),
+        ];
+        lines.extend(self.worst.map(|cost| cost.line("with all tokens that are allowed")));
+        lines.push(self.plain_utterance.line("the plain way, one thread"));
+        lines.extend(self.plain_threads.map(|cost| cost.line("the plain way, its own threads")));
+        lines.push(
+            "live, one core                 voices   end → known, p50 and p95        a voice".to_owned(),
+        );
+        lines.join("\n")
+    }
+
+    pub(super) fn finals_line(&self, finals: &Voices) -> String {
+        finals.line("finals only") + &finals.bar(self.bars.map(|bars| bars.finals))
+    }
+
+    pub(super) fn half_line(&self, half: &Voices) -> String {
+        let bar = self.bars.map(|bars| {
+            let p50 = half.worst(|trial| trial.p50_ms);
             format!("   bar {:.0} ms (p50): {}", bars.half_p50_ms, most(p50, bars.half_p50_ms))
         });
-        writeln!(out, "{}", bar.unwrap_or_default())?;
-        voices(out, "elastic partials", &self.partials)?;
-        let told = self.partials.worst(|trial| trial.partials);
-        let bar = bar_voices(&self.partials, bars.map(|bars| bars.partials));
-        writeln!(out, "{bar}; {told:.1} partials an utterance")?;
-        if !self.plain_alone.holds(super::LIMIT) {
-            let alone = self.plain_alone.p95_ms;
-            writeln!(out, "the plain way hears not even one voice within 1 s: p95 {alone:.0} ms")?;
+        half.line("half of these") + &bar.unwrap_or_default()
+    }
+
+    pub(super) fn partials_line(&self, partials: &Voices) -> String {
+        let told = partials.worst(|trial| trial.partials);
+        let bar = partials.bar(self.bars.map(|bars| bars.partials));
+        format!("{}{bar}; {told:.1} partials an utterance", partials.line("elastic partials"))
+    }
+
+    /// How many times the plain way's voices are heard; none where the plain way hears nobody.
+    pub(super) fn times(&self, plain: &Voices) -> Option<f64> {
+        let finals = self.finals.as_ref().filter(|_| plain.voices > 0)?;
+        Some(finals.voices as f64 / plain.voices as f64)
+    }
+
+    /// What the plain way hears, and how many times that is heard by ours.
+    pub(super) fn plain_lines(&self, (alone, plain): (&Trial, &Voices)) -> String {
+        let mut lines = Vec::new();
+        if !alone.holds(super::LIMIT) {
+            let p95 = alone.p95_ms;
+            lines.push(format!("the plain way hears not even one voice within 1 s: p95 {p95:.0} ms"));
         }
-        voices(out, &format!("the plain way, within {:.0} s", self.plain.limit_ms / 1e3), &self.plain)?;
-        let times = self.times().map_or_else(
-            || "   it hears nobody".to_owned(),
-            |times| {
-                let bar = bars.map(|bars| {
-                    format!(" (bar {:.0}: {})", bars.times_plain, least(times, bars.times_plain))
-                });
-                format!("   ours hears {times:.1} times the voices{}", bar.unwrap_or_default())
-            },
-        );
-        write!(out, "{times}")
+        lines.push(plain.line(&format!("the plain way, within {:.0} s", plain.limit_ms / 1e3)));
+        if let Some(times) = self.times(plain) {
+            let bar = self
+                .bars
+                .map(|bars| format!(" (bar {:.0}: {})", bars.times_plain, least(times, bars.times_plain)));
+            lines.push(format!("ours hears {times:.1} times the voices{}", bar.unwrap_or_default()));
+        }
+        lines.join("\n")
     }
 }
 
@@ -153,28 +162,22 @@ impl Voices {
     fn worst(&self, of: impl Fn(&Trial) -> f64) -> f64 {
         self.trials.iter().map(of).fold(0.0, f64::max)
     }
-}
 
-fn cost(out: &mut fmt::Formatter<'_>, name: &str, cost: &Cost) -> fmt::Result {
-    let Cost { cpu_ms, wall_ms, words, decoder_mb } = cost;
-    write!(out, "  {name:<31} {cpu_ms:>6.0} ms {wall_ms:>6.0} ms {words:>5} {decoder_mb:>8.0} MB")
-}
+    fn line(&self, name: &str) -> String {
+        let spread = |of: fn(&Trial) -> f64| {
+            let each: Vec<String> = self.trials.iter().map(|trial| format!("{:.0}", of(trial))).collect();
+            each.join("/")
+        };
+        let delays = format!("{} and {} ms", spread(|trial| trial.p50_ms), spread(|trial| trial.p95_ms));
+        let memory = self.worst(|trial| trial.voice_mb);
+        format!("  {name:<28} {:>6}   {delays:<27} {memory:>5.2} MB", self.voices)
+    }
 
-fn voices(out: &mut fmt::Formatter<'_>, name: &str, voices: &Voices) -> fmt::Result {
-    let spread = |of: fn(&Trial) -> f64| {
-        let each: Vec<String> = voices.trials.iter().map(|trial| format!("{:.0}", of(trial))).collect();
-        each.join("/")
-    };
-    let (p50, p95) = (spread(|trial| trial.p50_ms), spread(|trial| trial.p95_ms));
-    let memory = voices.worst(|trial| trial.voice_mb);
-    let delays = format!("{p50} and {p95} ms");
-    write!(out, "  {name:<28} {:>6}   {delays:<27} {memory:>5.2} MB", voices.voices)
-}
-
-fn bar_voices(voices: &Voices, bar: Option<usize>) -> String {
-    let bar = bar.map(|bar| format!("   bar {bar}: {}", least(voices.voices as f64, bar as f64)));
-    let many = voices.too_many.map(|many| format!("   {many} are too many"));
-    bar.unwrap_or_default() + &many.unwrap_or_default()
+    fn bar(&self, bar: Option<usize>) -> String {
+        let bar = bar.map(|bar| format!("   bar {bar}: {}", least(self.voices as f64, bar as f64)));
+        let many = self.too_many.map(|many| format!("   {many} are too many"));
+        bar.unwrap_or_default() + &many.unwrap_or_default()
+    }
 }
 
 fn most(found: f64, bar: f64) -> &'static str {
