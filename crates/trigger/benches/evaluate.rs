@@ -3,7 +3,7 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use segue_trigger::{RuleSet, Rules, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId};
+use segue_trigger::{Advice, Rule, RuleSet, Rules, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId};
 
 fn utterance(text: &str, id: u32) -> Utterance {
     Utterance {
@@ -40,6 +40,31 @@ fn evaluate(criterion: &mut Criterion) {
             });
         });
     }
+    let rule = |name: &str, when: &str| Rule {
+        id: name.to_owned(),
+        code: name.to_owned(),
+        when: when.to_owned(),
+        then: Advice::Offer,
+        weight: 0.0,
+    };
+    let conditions = [
+        "negativity >= limits.negative_sentiment",
+        "confusion_loops >= limits.confusion_loops",
+        "strikes >= 2 && !(topic in [delivery, product])",
+        "topic_switches >= limits.topic_switches || session_minutes > limits.session_length",
+    ];
+    let many = (0..20).filter_map(|at| Some(rule("rule", conditions.get(at % conditions.len())?)));
+    let many = Rules { rules: many.collect(), ..Rules::default() };
+    let Ok(set) = RuleSet::new(&many).map(Arc::new) else { return };
+    let mut triggers = Triggers::with(set);
+    let mut id = 0;
+    criterion.bench_function("no request, 14 words, 20 rules over features", |bencher| {
+        bencher.iter(|| {
+            id += 1;
+            let text = "my order number is one two three four and it has not arrived yet";
+            triggers.observe(Signal::Heard(black_box(&utterance(text, id))))
+        });
+    });
     criterion.bench_function("compile the rules", |bencher| bencher.iter(|| RuleSet::new(black_box(&rules))));
 }
 

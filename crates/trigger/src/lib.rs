@@ -2,8 +2,12 @@
 //!
 //! Pure: a signal goes in, a decision comes out. No clock, no I/O.
 
+mod condition;
+mod contextual;
 mod decision;
 mod english;
+mod feature;
+mod gauge;
 mod lexicon;
 mod pattern;
 mod request;
@@ -14,6 +18,10 @@ mod utterance;
 mod words;
 
 pub use decision::{Advice, Decision, Evaluation, Reason};
-pub use rules::{GuardRules, LanguageRules, RequestRules, Rules, RulesError, RulesProblem};
+pub use feature::{FEATURES, FeatureInfo, Kind};
+pub use rules::{
+    GuardRules, LanguageRules, Profile, RequestRules, Rule, Rules, RulesError, RulesProblem, SentimentRules,
+    TalkRules,
+};
 pub use triggers::{RuleSet, Signal, Triggers};
 pub use utterance::{Speaker, Stage, Utterance, UtteranceId};

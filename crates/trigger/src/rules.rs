@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::english;
+use crate::{decision::Advice, english};
 
 /// All trigger rules of one profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +30,76 @@ pub struct Rules {
     pub request_patterns: Vec<String>,
     /// Phrases that are never a request, in every language: a request inside one of them does not count.
     pub request_exclusions: Vec<String>,
+    /// Which set of limits applies where none is given below.
+    pub profile: Profile,
+    /// The numbers that rules refer to as `limits.<name>`, over those of the profile.
+    pub limits: BTreeMap<String, f64>,
+    /// Rules over features, each held against every finished utterance.
+    pub rules: Vec<Rule>,
     /// What is listened for, by BCP 47 language tag. Every language given here is tried on every utterance.
     pub languages: BTreeMap<String, LanguageRules>,
+}
+
+/// A rule over features: an expression of the Common Expression Language, and what to do when it holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The rule's row in the specification, such as `T15`, or a name of one's own.
+    pub id: String,
+    /// A machine-readable word for the reason, such as `negative_sentiment`.
+    pub code: String,
+    /// The expression, such as `negativity >= limits.negative_sentiment`. It may name every feature, every limit and
+    /// every topic.
+    pub when: String,
+    /// What to do when it begins to hold; `none` for a weak signal.
+    #[serde(default = "nothing")]
+    pub then: Advice,
+    /// What a weak signal adds to the feature `score` while it holds.
+    #[serde(default)]
+    pub weight: f64,
+}
+
+const fn nothing() -> Advice {
+    Advice::None
+}
+
+/// A set of limits for a kind of business (T05).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Hospitals, practices, insurers.
+    Healthcare,
+    /// Banks and brokers.
+    Finance,
+    /// Everybody else.
+    #[default]
+    General,
+    /// Shops.
+    Retail,
+    /// A bot that is new to its work.
+    Starter,
+}
+
+impl Profile {
+    /// The limits of the profile, by name.
+    #[must_use]
+    pub fn limits(self) -> BTreeMap<String, f64> {
+        let confidence = match self {
+            Self::Healthcare | Self::Finance => 0.90,
+            Self::General => 0.80,
+            Self::Retail => 0.65,
+            Self::Starter => 0.60,
+        };
+        let limits = [
+            ("bot_confidence", confidence),
+            ("confusion_loops", 3.0),
+            ("negative_sentiment", 0.7),
+            ("low_confidence", 0.4),
+            ("topic_switches", 4.0),
+            ("session_length", 10.0),
+        ];
+        limits.into_iter().map(|(name, limit)| (name.to_owned(), limit)).collect()
+    }
 }
 
 /// What is listened for in one language.
@@ -50,6 +118,42 @@ pub struct LanguageRules {
     pub profanity: Vec<String>,
     /// Words of urgency (T19).
     pub urgency: Vec<String>,
+    /// What words say about the caller's mood (T15).
+    pub sentiment: SentimentRules,
+    /// Phrases that show whether the conversation gets anywhere (T09–T12).
+    pub talk: TalkRules,
+    /// What the call is about, by topic: the words and phrases that tell (T13, T20–T24).
+    pub topics: BTreeMap<String, Vec<String>>,
+}
+
+/// What words say about the caller's mood (T15).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentimentRules {
+    /// Words and phrases with their weight, −4 (furious) to 4.
+    pub weights: BTreeMap<String, f64>,
+    /// Words that multiply the weight of one that follows within three words.
+    pub strength: BTreeMap<String, f64>,
+    /// Words that turn the weight of one that follows within three words.
+    pub negations: Vec<String>,
+    /// Words such as `but`: what was said before them counts half.
+    pub turns: Vec<String>,
+}
+
+/// Phrases that show whether the conversation gets anywhere (T09–T12).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TalkRules {
+    /// The bot asks to say it again, or otherwise.
+    pub clarifying: Vec<String>,
+    /// The bot says nothing that helps.
+    pub vague: Vec<String>,
+    /// The caller says that it is wrong or does not help.
+    pub wrong: Vec<String>,
+    /// The caller says that it is solved.
+    pub resolved: Vec<String>,
+    /// Words that say nothing about what a question is about.
+    pub unimportant: Vec<String>,
 }
 
 /// How a request for a human is recognised (T01).
@@ -110,6 +214,9 @@ impl Default for Rules {
             contributing_turns: 3,
             request_patterns: Vec::new(),
             request_exclusions: Vec::new(),
+            profile: Profile::default(),
+            limits: BTreeMap::new(),
+            rules: Vec::new(),
             languages: BTreeMap::from([("en".to_owned(), english::rules())]),
         }
     }

@@ -2,10 +2,17 @@
 //!
 //! Every rule that was looked at is kept until the next signal, so that silence can be explained too.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
+    contextual::{Contextual, Held},
     decision::{Advice, Decision, Evaluation, Reason},
+    feature::{Evidence, Feature, Features},
+    gauge::{Ears, Memory, Sentiments, Talk, Topics, Turn},
     lexicon::Lexicon,
     request::{Finding, Requests},
     rules::{LanguageRules, Rules, RulesError, RulesProblem},
@@ -27,14 +34,17 @@ pub enum Signal<'a> {
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Rules,
+    contextual: Contextual,
     languages: Vec<Language>,
 }
 
 #[derive(Debug)]
 struct Language {
+    tag: String,
     rules: LanguageRules,
     requests: Requests,
     moods: Vec<(Mood, Lexicon)>,
+    ears: Ears,
 }
 
 /// A list of phrases that says something about the caller without asking for anything.
@@ -58,6 +68,12 @@ pub struct Triggers {
     partial: Option<(UtteranceId, String)>,
     /// The utterance that a request was found in, so that one request fires once.
     requested: Option<UtteranceId>,
+    features: Features,
+    memory: Memory,
+    /// The rules over features that held the last time.
+    held: BTreeSet<usize>,
+    /// The language that is spoken, as far as is known.
+    spoken: String,
 }
 
 impl RuleSet {
@@ -87,18 +103,35 @@ impl RuleSet {
         let languages = rules
             .languages
             .iter()
-            .map(|(tag, language)| Language::new(rules, language, tag, &mut problems))
+            .filter_map(|(tag, language)| Language::new(rules, language, tag, &mut problems))
             .collect();
+        let contextual = Contextual::compile(rules, &mut problems);
         if problems.is_empty() {
-            Ok(Self { rules: rules.clone(), languages })
+            Ok(Self { rules: rules.clone(), contextual, languages })
         } else {
             Err(RulesError { problems })
         }
     }
 }
 
+impl RuleSet {
+    /// The lists of a language: of its tag, of its primary language, or the first there are.
+    fn language(&self, tag: &str) -> Option<&Language> {
+        let primary = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
+        let exact = self.languages.iter().find(|language| language.tag == tag);
+        let near = || self.languages.iter().find(|language| primary(&language.tag) == primary(tag));
+        exact.or_else(near).or_else(|| self.languages.first())
+    }
+}
+
 impl Language {
-    fn new(rules: &Rules, language: &LanguageRules, tag: &str, problems: &mut Vec<RulesProblem>) -> Self {
+    /// Compiles what is listened for in a language; what cannot be used is added to `problems`.
+    fn new(
+        rules: &Rules,
+        language: &LanguageRules,
+        tag: &str,
+        problems: &mut Vec<RulesProblem>,
+    ) -> Option<Self> {
         let key = format!("languages.{tag}");
         let requests = Requests::compile(rules, language, &key, problems);
         let mut moods = Vec::new();
@@ -112,7 +145,15 @@ impl Language {
                 }
             }
         }
-        Self { rules: language.clone(), requests, moods }
+        let expansions = &language.expansions;
+        let mut keep = |key: String, problem: String| problems.push(RulesProblem { key, problem });
+        let talk = Talk::new(&language.talk, expansions)
+            .map_err(|(list, problem)| keep(format!("{key}.talk.{list}"), problem));
+        let topics = Topics::new(&language.topics, expansions)
+            .map_err(|(topic, problem)| keep(format!("{key}.topics.{topic}"), problem));
+        let sentiments = Sentiments::new(&language.sentiment, expansions);
+        let ears = Ears { sentiments, talk: talk.ok()?, topics: topics.ok()? };
+        Some(Self { tag: tag.to_owned(), rules: language.clone(), requests, moods, ears })
     }
 }
 
@@ -161,7 +202,29 @@ impl Triggers {
             turns: VecDeque::new(),
             partial: None,
             requested: None,
+            features: Features::new(),
+            memory: Memory::default(),
+            held: BTreeSet::new(),
+            spoken: "en".to_owned(),
         }
+    }
+
+    /// Counts the call's length from a moment, on the clock of the utterances; from the first one's end otherwise.
+    #[must_use]
+    pub fn since(mut self, began: Duration) -> Self {
+        self.memory.began = Some(began);
+        self
+    }
+
+    /// Says which language is spoken, a BCP 47 tag: its lists measure the features. Requests for a human are heard in
+    /// every language.
+    pub fn speak(&mut self, tag: &str) {
+        tag.clone_into(&mut self.spoken);
+    }
+
+    /// What is known of the call now, by name, as the explanation of a decision shows it.
+    pub fn features(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.features.all()
     }
 
     /// Looks at a signal. A decision comes back if any rule fired; its advice may be [`Advice::None`], when
@@ -174,7 +237,8 @@ impl Triggers {
             Signal::Heard(utterance) => {
                 let because = format!("said by the {}", name(utterance.speaker));
                 self.evaluate("T01", 0.0, false, because);
-                None
+                let held = self.context(utterance);
+                self.advise(held)
             }
         }
     }
@@ -219,13 +283,55 @@ impl Triggers {
             noticed.extend(self.moods_in(language, &words, utterance.id));
         }
         let fresh = self.remember_moods(utterance.id, noticed);
+        let held = self.context(utterance);
         match request {
             Some(evidence) => {
                 self.requested = Some(utterance.id);
-                Some(self.request("explicit_request", evidence, Some(utterance.id)))
+                let mut decision = self.request("explicit_request", evidence, Some(utterance.id));
+                decision.contributing.extend(held.fired.into_iter().map(|(_, reason)| reason));
+                decision.contributing.extend(held.others);
+                Some(decision)
             }
-            None => self.notice(fresh),
+            None if held.fired.is_empty() => self.notice(fresh),
+            None => self.advise(held),
         }
+    }
+
+    /// Brings the features up to date with a finished utterance and holds the rules against them.
+    fn context(&mut self, utterance: &Utterance) -> Held {
+        let set = Arc::clone(&self.set);
+        let Some(language) = set.language(&self.spoken) else { return Held::default() };
+        if utterance.stage == Stage::Partial {
+            return Held::default();
+        }
+        let words = language.words(utterance, usize::from(set.rules.words_max));
+        self.memory.hear(&language.ears, &Turn { utterance, words: &words }, &mut self.features);
+        for (mood, feature) in [
+            (Mood::Frustration, Feature::Frustration),
+            (Mood::Profanity, Feature::Profanity),
+            (Mood::Urgency, Feature::Urgency),
+        ] {
+            let of_mood = self.moods.iter().filter(|reason| reason.code == mood.key());
+            let said: Vec<&str> = of_mood.clone().map(|reason| reason.evidence.as_str()).collect();
+            let evidence = Evidence {
+                text: said.join(", "),
+                utterance: of_mood.clone().next_back().and_then(|reason| reason.utterance),
+            };
+            let count = of_mood.map(|reason| reason.value).sum();
+            self.features.number(feature, count, evidence);
+        }
+        let mut held = set.contextual.look(&mut self.features, &mut self.held);
+        self.evaluations.append(&mut held.evaluated);
+        held
+    }
+
+    /// The strongest of the rules that began to hold; the others contribute.
+    fn advise(&self, held: Held) -> Option<Decision> {
+        let mut fired = held.fired.into_iter();
+        let (advice, primary) = fired.next()?;
+        let contributing =
+            fired.map(|(_, reason)| reason).chain(held.others).chain(self.moods.iter().cloned()).collect();
+        Some(self.decide(advice, primary, contributing))
     }
 
     fn weigh(&mut self, id: UtteranceId, finding: Finding, request: &mut Option<String>) {

@@ -99,7 +99,7 @@ impl Core {
             legs: Legs::new(),
             timers: Timers::default(),
             known: Known::new(policy.limits),
-            triggers: Triggers::with(rules),
+            triggers: Triggers::with(rules).since(start.at),
             caller_ear: None,
             agent_ear: None,
             wired: BTreeMap::new(),

@@ -1,5 +1,9 @@
 //! What is listened for in English, as shipped. Configuration may replace any of it.
 
+mod sentiment;
+mod talk;
+mod topics;
+
 use std::collections::BTreeMap;
 
 use crate::rules::{GuardRules, LanguageRules, RequestRules};
@@ -33,6 +37,9 @@ pub(crate) fn rules() -> LanguageRules {
         frustration: list(FRUSTRATION),
         profanity: list(PROFANITY),
         urgency: list(URGENCY),
+        sentiment: sentiment::rules(),
+        talk: talk::rules(),
+        topics: topics::sets(),
     }
 }
 
