@@ -1,9 +1,6 @@
 //! When a rule fires: an expression of the Common Expression Language over features and limits.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use cel::{
     Context, Env, Program,
@@ -45,9 +42,11 @@ pub(crate) enum Outcome {
 
 impl Names {
     pub(crate) fn new(limits: BTreeMap<String, f64>, words: Vec<String>) -> Self {
-        let map: HashMap<String, f64> = limits.clone().into_iter().collect();
+        let fields: Vec<String> = limits.iter().map(|(name, limit)| format!("'{name}': {limit:?}")).collect();
+        let value = Program::compile(&format!("{{{}}}", fields.join(", "))).ok();
+        let value = value.and_then(|map| map.execute(&Context::default()).ok());
         let limits_value =
-            Box::<dyn Val>::try_from(cel::Value::Map(map.into())).unwrap_or_else(|_| Box::new(CelNull));
+            value.and_then(|map| Box::<dyn Val>::try_from(map).ok()).unwrap_or_else(|| Box::new(CelNull));
         Self { limits, limits_value, words, env: Arc::new(Env::stdlib()) }
     }
 

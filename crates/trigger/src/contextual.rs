@@ -29,9 +29,15 @@ pub(crate) struct Held {
 impl Contextual {
     /// Compiles the rules, or adds to `problems`.
     pub(crate) fn compile(rules: &Rules, problems: &mut Vec<RulesProblem>) -> Self {
-        let defaults = rules.profile.limits();
-        let mut limits = defaults.clone();
-        limits.extend(rules.limits.clone());
+        let mut limits = rules.profile.limits();
+        for (name, limit) in &rules.limits {
+            if limit.is_finite() {
+                limits.insert(name.clone(), *limit);
+            } else {
+                let problem = format!("is {limit}; a limit is a number that can be reached");
+                problems.push(RulesProblem { key: format!("limits.{name}"), problem });
+            }
+        }
         let mut words: Vec<String> =
             rules.languages.values().flat_map(|language| language.topics.keys().cloned()).collect();
         words.sort_unstable();
