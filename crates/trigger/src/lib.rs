@@ -6,6 +6,7 @@ mod condition;
 mod contextual;
 mod decision;
 mod english;
+mod fact;
 mod feature;
 mod gauge;
 mod lexicon;
@@ -18,6 +19,7 @@ mod utterance;
 mod words;
 
 pub use decision::{Advice, Decision, Evaluation, Reason};
+pub use fact::Fact;
 pub use feature::{FEATURES, FeatureInfo, Kind};
 pub use rules::{
     GuardRules, LanguageRules, Profile, RequestRules, Rule, Rules, RulesError, RulesProblem, SentimentRules,

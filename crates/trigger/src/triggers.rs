@@ -11,6 +11,7 @@ use std::{
 use crate::{
     contextual::{Contextual, Held},
     decision::{Advice, Decision, Evaluation, Reason},
+    fact::Fact,
     feature::{Evidence, Feature, Features},
     gauge::{Ears, Memory, Sentiments, Talk, Topics, Turn},
     lexicon::Lexicon,
@@ -28,6 +29,9 @@ pub enum Signal<'a> {
     Heard(&'a Utterance),
     /// A key of the caller's telephone: `0`–`9`, `*`, `#`, `A`–`D`.
     Key(char),
+    /// What others found out, and the utterance they found it in. Told before that utterance, it counts with it;
+    /// told without one, the rules look at it at once.
+    Learned(&'a [Fact], Option<UtteranceId>),
 }
 
 /// The compiled rules. Compiled once, shared by every call.
@@ -233,6 +237,17 @@ impl Triggers {
         self.evaluations.clear();
         match signal {
             Signal::Key(key) => self.key(key),
+            Signal::Learned(facts, utterance) => {
+                for fact in facts {
+                    self.memory.learn(fact, utterance, &mut self.features);
+                }
+                if utterance.is_some() {
+                    return None;
+                }
+                let set = Arc::clone(&self.set);
+                let held = self.hold(&set.contextual);
+                self.advise(held)
+            }
             Signal::Heard(utterance) if utterance.speaker == Speaker::Caller => self.heard(utterance),
             Signal::Heard(utterance) => {
                 let because = format!("said by the {}", name(utterance.speaker));
@@ -301,7 +316,7 @@ impl Triggers {
     fn context(&mut self, utterance: &Utterance) -> Held {
         let set = Arc::clone(&self.set);
         let Some(language) = set.language(&self.spoken) else { return Held::default() };
-        if utterance.stage == Stage::Partial {
+        if utterance.stage != Stage::Final {
             return Held::default();
         }
         let words = language.words(utterance, usize::from(set.rules.words_max));
@@ -320,7 +335,11 @@ impl Triggers {
             let count = of_mood.map(|reason| reason.value).sum();
             self.features.number(feature, count, evidence);
         }
-        let mut held = set.contextual.look(&mut self.features, &mut self.held);
+        self.hold(&set.contextual)
+    }
+
+    fn hold(&mut self, rules: &Contextual) -> Held {
+        let mut held = rules.look(&mut self.features, &mut self.held);
         self.evaluations.append(&mut held.evaluated);
         held
     }

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use Speaker::{Bot, Caller};
 use segue_trigger::{
-    Advice, Decision, Rule, RuleSet, Rules, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId,
+    Advice, Decision, Fact, Rule, RuleSet, Rules, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId,
 };
 
 struct Call {
@@ -141,6 +141,45 @@ fn topics_are_told_apart_and_their_changes_are_counted() {
         code(call.says(Caller, "I will talk to my lawyer about it")),
         (Advice::Escalate, "T22".into())
     );
+}
+
+#[test]
+fn what_the_bot_reports_is_held_against_the_rules_at_once() {
+    let mut call = Call::new(&[
+        ("T05", "confidence < limits.low_confidence", Advice::Escalate, 0.0),
+        ("T06", "band == 'offer' && offers_declined == 0", Advice::Offer, 0.0),
+        ("T09", "strikes >= 2", Advice::Escalate, 0.0),
+        ("T24", "exception != ''", Advice::Escalate, 0.0),
+        ("T26", "topic == pricing && 'enterprise' in considering && engagement > 0.8", Advice::Offer, 0.0),
+    ]);
+    let mut learns = |facts: &[Fact]| {
+        let decision = call.triggers.observe(Signal::Learned(facts, None));
+        decision.map(|decision| (decision.advice, decision.primary.rule))
+    };
+    assert_eq!(learns(&[Fact::Confidence(0.92)]), None);
+    assert_eq!(learns(&[Fact::Confidence(0.7)]), Some((Advice::Offer, "T06".into())));
+    assert_eq!(learns(&[Fact::Declined, Fact::Confidence(0.93)]), None);
+    assert_eq!(learns(&[Fact::Confidence(0.7)]), None, "who declined once is not asked again");
+    assert_eq!(learns(&[Fact::Confidence(0.5)]), None, "one clarifying turn");
+    assert_eq!(learns(&[Fact::Failed]), Some((Advice::Escalate, "T09".into())));
+    assert_eq!(learns(&[Fact::Succeeded]), None);
+    assert_eq!(learns(&[Fact::Confidence(0.39)]), Some((Advice::Escalate, "T05".into())));
+    assert_eq!(learns(&[Fact::Topic("pricing".into()), Fact::Engagement(0.9)]), None);
+    assert_eq!(learns(&[Fact::Considering(vec!["enterprise".into()])]), Some((Advice::Offer, "T26".into())));
+    assert_eq!(learns(&[Fact::Exception("kyc_review".into())]), Some((Advice::Escalate, "T24".into())));
+}
+
+#[test]
+fn an_amount_counts_with_the_utterance_it_was_named_in() {
+    let mut call = Call::new(&[("T21", "refund in topics && amount > 500", Advice::Escalate, 0.0)]);
+    let facts = [Fact::Amount(499.0)];
+    assert_eq!(call.triggers.observe(Signal::Learned(&facts, Some(UtteranceId(1)))), None);
+    assert_eq!(call.says(Caller, "I want a refund of four hundred ninety nine dollars"), None);
+    let facts = [Fact::Amount(1_200.0)];
+    assert_eq!(call.triggers.observe(Signal::Learned(&facts, Some(UtteranceId(2)))), None);
+    let decision = call.says(Caller, "no the refund must be twelve hundred dollars").unwrap();
+    assert_eq!((decision.advice, decision.primary.rule.as_str()), (Advice::Escalate, "T21"));
+    assert!(decision.primary.evidence.contains("1200.00"), "{decision:?}");
 }
 
 #[test]

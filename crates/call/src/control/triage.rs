@@ -1,6 +1,6 @@
 //! From an event to news: whose leg, prompt or ticket it is. News of what is over ends here.
 
-use segue_trigger::{Advice, Decision, Signal, Speaker, Stage, Utterance};
+use segue_trigger::{Advice, Decision, Fact, Signal, Speaker, Stage, Utterance};
 
 use super::{
     core::Core,
@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     action::{Action, HangUpWhy},
+    brief::EntityKind,
+    entity,
     event::{AgentChoice, Declared, DialFailure, Event, LegEnd, PlayedHow},
     party::{AttemptId, Party},
     record::Milestone,
@@ -218,6 +220,9 @@ fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<
     core.publish(Milestone::Heard(utterance.clone()));
     let mut news = Vec::new();
     if before_bridge && kept != Kept::Late {
+        if kept == Kept::Final && utterance.speaker == Speaker::Caller {
+            core.triggers.observe(Signal::Learned(&amounts(&utterance), Some(utterance.id)));
+        }
         let decision = core.triggers.observe(Signal::Heard(&utterance));
         news.extend(decided(core, decision));
     }
@@ -226,4 +231,11 @@ fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<
         news.push(News::Learned);
     }
     news
+}
+
+/// The sums of money in an utterance.
+fn amounts(utterance: &Utterance) -> Vec<Fact> {
+    let entities = entity::of_utterance(utterance, None);
+    let amounts = entities.iter().filter(|entity| entity.kind == EntityKind::Amount);
+    amounts.filter_map(|amount| amount.value.parse().ok().map(Fact::Amount)).collect()
 }

@@ -11,7 +11,7 @@ use segue_call::{
     DialFailure, Entry, Event, HandoffOrder, LegEnd, Milestone, Party, PlaybackId, PlayedHow, Policy,
     Prompts, Source, Style,
 };
-use segue_trigger::{RuleSet, Rules, Speaker, Stage, Utterance, UtteranceId};
+use segue_trigger::{Advice, Rule, RuleSet, Rules, Speaker, Stage, Utterance, UtteranceId};
 
 /// When every story begins, in seconds since the Unix epoch.
 pub(crate) const BEGIN: Duration = Duration::from_secs(1_800_000_000);
@@ -81,9 +81,13 @@ impl Story {
     }
 
     pub(crate) fn arrive_with(change: impl FnOnce(&mut Policy)) -> Self {
+        Self::arrive_under(rules(), change)
+    }
+
+    fn arrive_under(rules: Arc<RuleSet>, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = policy();
         change(&mut policy);
-        let call = Call::new(start(), Arc::new(policy), rules());
+        let call = Call::new(start(), Arc::new(policy), rules);
         let mut story = Self { call, now: BEGIN, said: 0, last: Vec::new(), all: Vec::new() };
         story.drain();
         story
@@ -96,6 +100,17 @@ impl Story {
 
     pub(crate) fn with_bot_and(change: impl FnOnce(&mut Policy)) -> Self {
         let mut story = Self::arrive_with(change);
+        story.at(3.0).played(1).at(4.0).answered(1).at(10.0);
+        story
+    }
+
+    /// Caller and bot talk, and one rule more than the default ones holds: its row, when, and what then.
+    pub(crate) fn with_rule(id: &str, when: &str, then: Advice) -> Self {
+        let rule =
+            Rule { id: id.to_owned(), code: id.to_lowercase(), when: when.to_owned(), then, weight: 0.0 };
+        let rules = Rules { rules: vec![rule], ..Rules::default() };
+        let mut story =
+            Self::arrive_under(Arc::new(RuleSet::new(&rules).expect("the rule is right")), |_| {});
         story.at(3.0).played(1).at(4.0).answered(1).at(10.0);
         story
     }

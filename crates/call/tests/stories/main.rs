@@ -12,5 +12,6 @@ mod harness;
 mod hold;
 mod late;
 mod request;
+mod rule;
 mod transfer;
 mod waiting;

@@ -40,13 +40,22 @@ macro_rules! features {
 }
 
 features! {
+    Amount "amount" Number "currency units" None, "the largest sum of money the caller named";
     Attempts "attempts" Number "count" Some(0.0), "attempts on the topic at hand, by the bot's count or ours";
+    Band "band" Word "" None, "what the bot's confidence calls for: answer, confirm, offer, clarify or escalate";
     CircularTurns "circular_turns" Number "count" Some(0.0), "turns in which bot and caller both said what they had said before";
     Clarifications "clarifications" Number "count" Some(0.0), "clarifying questions of the bot in a row";
+    Confidence "confidence" Number "0..1" None, "the bot's last word on how sure it is";
     ConfusionLoops "confusion_loops" Number "count" Some(0.0), "the most of: clarifications, circular turns, times the same question was asked again";
+    Considering "considering" Words "" None, "what the bot says the caller is considering";
+    ContactsRecent "contacts_recent" Number "count" None, "the caller's other contacts in the last 48 h";
+    Engagement "engagement" Number "0..1" None, "how engaged the caller is, as the bot says";
+    Exception "exception" Word "" None, "the reason code of an exception that the bot declared";
     Frustration "frustration" Number "count" Some(0.0), "phrases of frustration in the caller's last turns";
+    Intent "intent" Word "" None, "the caller's intent, as the bot says";
     Negativity "negativity" Number "0..1" Some(0.0), "how negative the caller sounds: the part of sentiment below zero";
     NegativityForecast "negativity_forecast" Number "0..1" None, "negativity two turns from now, if its course goes on";
+    OffersDeclined "offers_declined" Number "count" Some(0.0), "how often the caller declined a human";
     Profanity "profanity" Number "count" Some(0.0), "profanities in the caller's last turns";
     QuestionRepeats "question_repeats" Number "count" Some(0.0), "how often the caller asked again what they had asked before";
     Score "score" Number "weight" Some(0.0), "the weights of all weak rules that hold now, together";

@@ -74,6 +74,13 @@ impl Features {
         self.set(feature, Value::Number(value), evidence);
     }
 
+    pub(crate) fn as_number(&self, feature: Feature) -> Option<f64> {
+        match self.known.get(feature as usize)?.as_ref()?.0 {
+            Value::Number(number) => Some(number),
+            Value::Word(_) | Value::Words(_) => None,
+        }
+    }
+
     /// Every feature that is known, by name.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, String)> {
         let known = FEATURES.iter().zip(&self.known);

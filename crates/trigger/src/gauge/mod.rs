@@ -1,6 +1,7 @@
 //! What measures features: each gauge listens to the conversation and keeps one idea of it.
 
 mod mood;
+mod report;
 mod talk;
 mod topic;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Turn;
 use crate::{
-    feature::{Feature, Features},
+    feature::{Evidence, Feature, Features},
     lexicon::Lexicon,
     rules::TalkRules,
     utterance::Speaker,
@@ -82,15 +82,13 @@ impl Memory {
 
     fn caller(&mut self, ears: &Talk, turn: &Turn<'_>, topic_changed: bool, features: &mut Features) {
         if topic_changed {
-            self.attempts = 0;
+            self.topic_changed();
         }
         if let Some(said) = ears.resolved.found(turn.words).first() {
-            (self.strikes, self.attempts) = (0, 0);
-            tell(features, (Feature::Strikes, self.strikes), turn, said);
-            tell(features, (Feature::Attempts, self.attempts), turn, said);
+            self.succeed(features, &turn.evidence(*said));
         }
         if let Some(said) = ears.wrong.found(turn.words).first() {
-            self.strike(features, turn, said);
+            self.strike(features, &turn.evidence(*said));
         }
         let content = ears.content(turn.words);
         self.repeated = false;
@@ -119,7 +117,7 @@ impl Memory {
         match ears.clarifying.found(turn.words).first() {
             Some(said) => {
                 self.clarifications += 1;
-                self.strike(features, turn, said);
+                self.strike(features, &turn.evidence(*said));
                 tell(features, (Feature::Clarifications, self.clarifications), turn, said);
             }
             None => {
@@ -133,11 +131,24 @@ impl Memory {
         self.loops(features, turn);
     }
 
-    fn strike(&mut self, features: &mut Features, turn: &Turn<'_>, said: &str) {
-        self.strikes += 1;
-        self.attempts += 1;
-        tell(features, (Feature::Strikes, self.strikes), turn, said);
-        tell(features, (Feature::Attempts, self.attempts), turn, said);
+    pub(super) fn strike(&mut self, features: &mut Features, evidence: &Evidence) {
+        (self.strikes, self.attempts) = (self.strikes + 1, self.attempts + 1);
+        self.tell_strikes(features, evidence);
+    }
+
+    pub(super) fn succeed(&mut self, features: &mut Features, evidence: &Evidence) {
+        (self.strikes, self.attempts) = (0, 0);
+        self.tell_strikes(features, evidence);
+    }
+
+    /// Attempts are counted by topic.
+    pub(super) fn topic_changed(&mut self) {
+        self.attempts = 0;
+    }
+
+    fn tell_strikes(&self, features: &mut Features, evidence: &Evidence) {
+        features.number(Feature::Strikes, f64::from(self.strikes), evidence.clone());
+        features.number(Feature::Attempts, f64::from(self.attempts), evidence.clone());
     }
 
     fn loops(&self, features: &mut Features, turn: &Turn<'_>) {

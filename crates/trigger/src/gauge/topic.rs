@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Turn;
 use crate::{
-    feature::{Feature, Features, Value},
+    feature::{Evidence, Feature, Features, Value},
     lexicon::Lexicon,
     words,
 };
@@ -56,16 +56,23 @@ impl Memory {
         let best =
             found.into_iter().max_by_key(|(words, name, _)| (*words, Some(*name) == at_hand.as_deref()));
         let Some((_, topic, said)) = best else { return false };
-        let changed = at_hand.as_deref() != Some(topic);
-        if changed {
-            if let Some(before) = at_hand {
-                self.switches += 1;
-                let evidence = turn.evidence(format!("from {before} to {topic}: {said}"));
-                features.number(Feature::TopicSwitches, f64::from(self.switches), evidence);
-            }
-            self.topic = Some(topic.to_owned());
+        self.set(topic, &turn.evidence(said), features)
+    }
+
+    /// True when the topic changed.
+    pub(super) fn set(&mut self, topic: &str, evidence: &Evidence, features: &mut Features) -> bool {
+        let before = self.topic.replace(topic.to_owned());
+        features.set(Feature::Topic, Value::Word(topic.to_owned()), evidence.clone());
+        let changed = before.as_deref() != Some(topic);
+        if let Some(before) = before.filter(|_| changed) {
+            self.switches += 1;
+            let text = format!("from {before} to {topic}: {}", evidence.text);
+            features.number(
+                Feature::TopicSwitches,
+                f64::from(self.switches),
+                Evidence { text, ..evidence.clone() },
+            );
         }
-        features.set(Feature::Topic, Value::Word(topic.to_owned()), turn.evidence(said));
         changed
     }
 }
