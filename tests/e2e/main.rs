@@ -14,6 +14,8 @@ mod crowd;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod echo;
+#[cfg(test)]
 mod handoff;
 #[cfg(test)]
 mod kit;

@@ -4,11 +4,16 @@
 //! [`CallSnapshot::hear`] for each stored utterance give the same picture that it had when it ended. A call that a
 //! crash cut off has kept no end of its own: [`CallSnapshot::cut_off`] gives it one.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use segue_acd::{AgentId, Language};
 use segue_call::{
-    Action, AttemptId, CallId, CallRecord, Entry, HandoffRecord, HandoffState, Milestone, Party, Phase,
+    Action, AttemptId, CallId, CallRecord, Conversation, ConversationNews, Entry, HandoffRecord,
+    HandoffState, Milestone, Party, Phase,
 };
 use segue_trigger::{Reason, Stage, Utterance};
 
@@ -31,7 +36,15 @@ impl CallSnapshot {
             reason: None,
             agent: None,
         };
-        Self { outline, legs: Vec::new(), transcript: Vec::new(), handoffs: Vec::new(), bot_confidence: None }
+        Self {
+            outline,
+            legs: Vec::new(),
+            transcript: Vec::new(),
+            handoffs: Vec::new(),
+            bot_confidence: None,
+            conversation: Conversation::default(),
+            echoes: BTreeMap::new(),
+        }
     }
 
     /// Brings the picture up to date with what the call does.
@@ -76,6 +89,7 @@ impl CallSnapshot {
                 }
             }
             Milestone::Saying { .. } | Milestone::Recording(_) => {}
+            Milestone::Conversation(news) => self.went(news),
             Milestone::Leg { attempt, party, up } => {
                 self.leg(*attempt, *party).up = *up;
             }
@@ -125,6 +139,9 @@ impl CallSnapshot {
                 let agent = self.handoff(at, *handoff).record.agent.clone();
                 self.moved(at, *handoff, *state, agent.as_ref());
             }
+            Entry::Echo { utterance, rest } => {
+                self.echoes.insert(*utterance, rest.clone());
+            }
             Entry::LegMeasured(record) => {
                 let leg = self.leg(record.attempt, record.party);
                 leg.quality = Some(record.quality);
@@ -139,11 +156,32 @@ impl CallSnapshot {
         if utterance.stage == Stage::Partial || self.transcript.iter().any(|known| known.id == utterance.id) {
             return;
         }
+        let mut utterance = utterance.clone();
+        match self.echoes.get(&utterance.id) {
+            None => {}
+            Some(None) => return,
+            Some(Some(rest)) => utterance.text.clone_from(rest),
+        }
         // Finals may come out of order across speakers; the transcript is in the order of speech.
         let key = (utterance.start, utterance.id);
         let place = self.transcript.partition_point(|known| (known.start, known.id) <= key);
-        self.transcript.insert(place, utterance.clone());
+        self.transcript.insert(place, utterance);
         self.outline.utterances = u32::try_from(self.transcript.len()).unwrap_or(u32::MAX);
+    }
+
+    /// Counts as the call itself does.
+    fn went(&mut self, news: &ConversationNews) {
+        let sum = &mut self.conversation;
+        match news {
+            ConversationNews::Language { language, .. } => self.outline.language = language.clone(),
+            ConversationNews::BargeIn { over: None, .. } => sum.prompt_barge_ins += 1,
+            ConversationNews::BargeIn { over: Some(_), .. } => sum.barge_ins += 1,
+            ConversationNews::TalkOver { length, .. } => {
+                sum.talk_overs += 1;
+                sum.talk_over += *length;
+            }
+            ConversationNews::Echo { .. } => sum.echoes += 1,
+        }
     }
 
     /// Ends the picture of a call whose own account is missing; one that has its end already stays as it is.
@@ -166,6 +204,10 @@ impl CallSnapshot {
             self.handoff(of_handoff.requested, of_handoff.handoff).record = of_handoff.clone();
             self.last_state(of_handoff.handoff);
         }
+        if let Some(language) = &record.language {
+            self.outline.language = language.clone();
+        }
+        self.conversation = record.conversation;
         self.outline.phase = Phase::Ended;
         self.outline.ended = Some(CallEnd { at: record.ended, by: Some(record.ended_by) });
         self.outline.utterances = record.utterances;

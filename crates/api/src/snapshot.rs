@@ -1,12 +1,17 @@
 //! What the gateway shows of calls, agents and queues, in the inner words. The wire types are made from these.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use segue_acd::{Activity, AgentId, Language, Presence, QueueId, Skill, WaitEstimate};
 use segue_call::{
-    AttemptId, Brief, CallId, EndedBy, HandoffRecord, HandoffState, LegQuality, PacketCounts, Party, Phase,
+    AttemptId, Brief, CallId, Conversation, EndedBy, HandoffRecord, HandoffState, LegQuality, PacketCounts,
+    Party, Phase,
 };
-use segue_trigger::Utterance;
+use segue_trigger::{Utterance, UtteranceId};
 
 /// One call in a few words, as it stands in a listing. Times are since the Unix epoch.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +62,10 @@ pub struct CallSnapshot {
     pub handoffs: Vec<HandoffSnapshot>,
     /// The bot's last confidence in 0..=1, if it told any.
     pub bot_confidence: Option<f32>,
+    /// Who spoke over whom, so far.
+    pub conversation: Conversation,
+    /// Finished utterances that were echoes, and what is left of each.
+    pub echoes: BTreeMap<UtteranceId, Option<String>>,
 }
 
 /// One leg of a call.

@@ -52,6 +52,7 @@ fn utterance(id: u32) -> Utterance {
         end: start + Duration::from_secs(3),
         confidence: 0.9,
         stage: Stage::Final,
+        level: None,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Brief {
     pub customer: BTreeMap<String, String>,
     /// What is missing and would have helped (C13).
     pub missing: Vec<String>,
+    /// The caller's language, a BCP 47 tag, where it was found out to be another than the call began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// What is whispered, within `whisper_max` when spoken, up to one and a half times that where there is much
     /// to tell (B09, B10).
     pub whisper: String,

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use segue_acd::{AgentId, Notice, QueueId};
+use segue_acd::{AgentId, Language, Notice, QueueId};
 use segue_trigger::Utterance;
 use serde::{Deserialize, Serialize};
 
-use crate::party::{AttemptId, PlaybackId};
+use crate::{
+    conversation::{IdentifiedBy, VoiceNews},
+    party::{AttemptId, PlaybackId},
+};
 
 /// Something that happened. Late news (an old attempt, playback, ticket or reservation) changes nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,6 +85,15 @@ pub enum Event {
     },
     /// A piece of transcript.
     Heard(Utterance),
+    /// A voice, beside its words.
+    Voice(VoiceNews),
+    /// The caller's language was found out.
+    Language {
+        /// What they speak.
+        language: Language,
+        /// How that was found out.
+        by: IdentifiedBy,
+    },
     /// A prompt ended.
     Played {
         /// Which one.

@@ -7,6 +7,8 @@ mod action;
 mod brief;
 mod context;
 mod control;
+mod conversation;
+mod echo;
 pub mod entity;
 mod event;
 mod party;
@@ -21,6 +23,7 @@ pub use action::{Action, Destination, HangUpWhy, Prompt, RefuseWhy, Source, Styl
 pub use brief::{Brief, Entity, EntityKind, Fact, Metadata};
 pub use context::{Channel, Context, HandoffMetadata, HandoffRequest, TranscriptLine};
 pub use control::{Call, CallView, HandoffView};
+pub use conversation::{Conversation, ConversationNews, IdentifiedBy, VoiceNews};
 pub use event::{AgentChoice, Declared, DialFailure, Event, HandoffOrder, LegEnd, PlayedHow};
 pub use party::{AttemptId, CallId, Party, PlaybackId};
 pub use policy::{Limits, Message, Policy, PolicyError, PromptError, Prompts, Routes, Speech, Times};

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use segue_acd::{AgentId, QueueId, WaitEstimate};
-use segue_trigger::{Decision, Reason, Utterance};
+use segue_acd::{AgentId, Language, QueueId, WaitEstimate};
+use segue_trigger::{Decision, Reason, Utterance, UtteranceId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     brief::Brief,
+    conversation::{Conversation, ConversationNews},
     party::{AttemptId, Party},
     quality::{LegQuality, LegRecord},
     state::{HandoffState, Phase},
@@ -65,6 +66,13 @@ pub enum Entry {
         /// Its last state.
         state: HandoffState,
     },
+    /// A finished piece of transcript was an echo of what its leg was sent, all or in part.
+    Echo {
+        /// Which one.
+        utterance: UtteranceId,
+        /// What is left of it, if something is.
+        rest: Option<String>,
+    },
     /// A leg's sound is over; told by the gateway, perhaps after the sum of the call.
     LegMeasured(LegRecord),
     /// The whole call, once, at its end.
@@ -84,6 +92,12 @@ pub struct CallRecord {
     pub handoffs: Vec<HandoffRecord>,
     /// Final utterances.
     pub utterances: u32,
+    /// The caller's language, if it was found out to be another than the call began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+    /// Who spoke over whom, and how often.
+    #[serde(default, skip_serializing_if = "Conversation::is_empty")]
+    pub conversation: Conversation,
 }
 
 /// The sum of one handoff.
@@ -227,6 +241,8 @@ pub enum Milestone {
         /// The leg is over, and this is of its whole life.
         whole: bool,
     },
+    /// Who spoke over whom, what was an echo, which language is spoken.
+    Conversation(ConversationNews),
     /// The call's recording began, paused, went on or ended. Told by the gateway, not by the call.
     Recording(RecordingNews),
     /// The brief was rewritten.

@@ -52,6 +52,7 @@ impl Situation {
                 end: Duration::from_secs(u64::from(id) * 5 + 3),
                 confidence: 0.9,
                 stage: Stage::Final,
+                level: None,
             })
             .collect()
     }

@@ -17,6 +17,7 @@ fn transcript() -> Vec<Utterance> {
         end: Duration::from_millis(1_700_000_003_500 + u64::from(id) * 10_000),
         confidence: 0.75,
         stage,
+        level: None,
     };
     vec![
         said(1, Speaker::Caller, "I want a refund for order 1234", Stage::Final),
@@ -142,6 +143,7 @@ fn nothing_is_lost_on_the_way() {
             end: Duration::from_millis(start + 1),
             confidence,
             stage: Stage::Final,
+            level: None,
         };
         sent.context.transcript.push((&line).into());
         let wire = serde_json::to_string(&sent).unwrap();

@@ -17,6 +17,7 @@ fn utterance(id: u32, speaker: Speaker, text: &str) -> Utterance {
         end: Duration::from_secs(u64::from(id) + 1),
         confidence: 0.9,
         stage: Stage::Final,
+        level: None,
     }
 }
 

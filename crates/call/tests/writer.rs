@@ -66,6 +66,7 @@ fn apply(change: &Change, transcript: &mut Vec<Utterance>) {
                 end: Duration::from_secs(u64::from(id) + 1),
                 confidence,
                 stage,
+                level: None,
             };
             transcript.insert(place, said);
         }

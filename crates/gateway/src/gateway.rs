@@ -18,7 +18,7 @@ use segue_api::{Board, Feed};
 use segue_call::{Event, Policy};
 use segue_media::{DeadLimits, EngineConfig, OpusEffort};
 use segue_sip::{IncomingCall, Refusal, Sip, SipConfig, SipEvent};
-use segue_speech::Flite;
+use segue_speech::{Flite, language::TextLanguages};
 use segue_store::{Followed, PolicyText, Store, StoreConfig};
 use segue_trigger::RuleSet;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -118,6 +118,7 @@ impl Gateway {
         let (voice, voice_thread) =
             Voice::start(Arc::new(Flite), &settings.synthesis).context("the voice cannot start")?;
         let speech = recognition::start(&settings.recognition, clock)?;
+        let texts = TextLanguages::among(settings.recognition.codes().iter().map(String::as_str));
         let agents = config.people.agents.iter().map(|agent| (agent.id.clone(), agent.clone())).collect();
         let queues = config.people.queues.iter().map(|queue| queue.id.0.clone()).collect();
         let policy = Arc::new(settings.call.clone());
@@ -152,6 +153,7 @@ impl Gateway {
             media,
             voice,
             speech,
+            texts,
             distribution,
             store,
             board: Board::default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use segue_call::{LegQuality, Party};
+use segue_call::{Conversation, IdentifiedBy, LegQuality, Party};
 use segue_sip::{RegistrationStatus, SipRefusals, TrunkStatus};
 use segue_trigger::Reason;
 
@@ -66,6 +66,12 @@ fn describe() {
         "segue_voices_untranscribed_total",
         "Voices that were not listened to, at the limit of recognition.voices_max or for want of a thread, by role."
     );
+    describe_counter!("segue_languages_found_total", "Callers whose language was found out.");
+    describe_counter!("segue_caller_turns_total", "Final utterances of callers, in calls that are over.");
+    describe_counter!("segue_barge_ins_total", "Turns that callers began over a voice or a prompt.");
+    describe_counter!("segue_talk_overs_total", "Times that a caller and the other side spoke at once.");
+    describe_histogram!("segue_talk_over_seconds", Unit::Seconds, "How long they did, in each call.");
+    describe_counter!("segue_echoes_total", "Utterances that were an echo of what the leg was sent.");
     describe_histogram!(
         "segue_dead_air_seconds",
         Unit::Seconds,
@@ -162,6 +168,25 @@ pub(crate) fn transcript_gap(cause: String) {
 /// A voice is not listened to.
 pub(crate) fn voice_untranscribed(party: Party) {
     counter!("segue_voices_untranscribed_total", "role" => role(party)).increment(1);
+}
+
+/// A caller's language was found out. The label is one of those that the configuration allows.
+pub(crate) fn language_found(language: &str, by: IdentifiedBy) {
+    let by = match by {
+        IdentifiedBy::Sound => "sound",
+        IdentifiedBy::Words => "words",
+    };
+    counter!("segue_languages_found_total", "language" => language.to_owned(), "by" => by).increment(1);
+}
+
+/// Who spoke over whom in a call that is over.
+pub(crate) fn conversation(sum: &Conversation) {
+    counter!("segue_caller_turns_total").increment(sum.caller_turns.into());
+    counter!("segue_barge_ins_total", "over" => "voice").increment(sum.barge_ins.into());
+    counter!("segue_barge_ins_total", "over" => "prompt").increment(sum.prompt_barge_ins.into());
+    counter!("segue_talk_overs_total").increment(sum.talk_overs.into());
+    histogram!("segue_talk_over_seconds").record(sum.talk_over.as_secs_f64());
+    counter!("segue_echoes_total").increment(sum.echoes.into());
 }
 
 /// The longest silence sent to a caller between request and bridge.

@@ -30,7 +30,11 @@ pub(crate) fn start(settings: &Recognition, clock: Clock) -> anyhow::Result<Opti
 fn whisper(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
     let catalogue = ModelCatalogue::load(&settings.models)?;
     let verified = catalogue.verify(&settings.model)?;
-    let options = WhisperOptions { allow_demo_model: settings.allow_demo_model, ..WhisperOptions::default() };
+    let options = WhisperOptions {
+        allow_demo_model: settings.allow_demo_model,
+        languages: settings.codes(),
+        ..WhisperOptions::default()
+    };
     let engine = WhisperEngine::load(&verified, &options).context("recognition.model")?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut config = pool(settings, clock);

@@ -90,6 +90,8 @@ impl Coverage {
             | Event::Ringing { .. }
             | Event::Answered { .. }
             | Event::Heard(_)
+            | Event::Voice(_)
+            | Event::Language { .. }
             | Event::Notice(Notice::Waiting { .. } | Notice::Reserved { .. }) => {}
         }
     }

@@ -51,6 +51,7 @@ impl Person {
             end,
             confidence: 0.9,
             stage,
+            level: None,
         };
         let half = text.split_inclusive(' ').take(text.split(' ').count().div_ceil(2)).collect::<String>();
         [
@@ -160,6 +161,7 @@ impl World {
             | Milestone::Leg { .. }
             | Milestone::Quality { .. }
             | Milestone::Recording(_)
+            | Milestone::Conversation(_)
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }

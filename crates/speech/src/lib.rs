@@ -5,6 +5,7 @@
 //! Time is the gateway's: every moment is a `Duration` since the Unix epoch, read through `Clock`.
 
 pub mod accuracy;
+pub mod language;
 pub mod listen;
 pub mod models;
 pub mod pool;
@@ -20,7 +21,7 @@ pub use listen::{EndKind, Endpointing, VoiceDetector};
 pub use models::{ModelCatalogue, ModelError, Verified};
 pub use pool::{
     Attention, Clock, Gap, GapCause, Heard, Hypothesis, Ladder, Recognizer, Speech, SpeechConfig,
-    SpeechError, SpeechStats, Stream, StreamId, StreamOptions,
+    SpeechError, SpeechStats, Spoken, Stream, StreamId, StreamOptions,
 };
 pub use remote::{Authorities, DeepgramEngine, DeepgramOptions, OpenAiEngine, OpenAiOptions};
 pub use say::normalise;

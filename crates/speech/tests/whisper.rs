@@ -248,5 +248,6 @@ fn utterance(words: &Hypothesis) -> Utterance {
         end: words.end,
         confidence: words.confidence,
         stage: words.stage,
+        level: None,
     }
 }

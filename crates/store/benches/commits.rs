@@ -56,6 +56,7 @@ fn line(number: u64) -> LogLine {
         end: Duration::from_secs(1_795_180_004),
         confidence: 0.9,
         stage: Stage::Final,
+        level: None,
     };
     let what = What::Event { event: Event::Heard(said), actions: ActionDigest::of(&[]) };
     // Two hundred calls at once, as on a busy node.

@@ -179,7 +179,9 @@ impl Row {
             What::Event { event, actions } => {
                 (event_kind(&event), Some(actions.to_string()), json(&event)?, Effect::None)
             }
-            What::Entry(entry @ Entry::LegMeasured(_)) => ("entry", None, json(&entry)?, Effect::None),
+            What::Entry(entry @ (Entry::LegMeasured(_) | Entry::Echo { .. })) => {
+                ("entry", None, json(&entry)?, Effect::None)
+            }
             What::Entry(entry) => ("entry", None, json(&entry)?, Effect::Entry(Box::new(entry))),
             What::Lost => ("lost", None, "null".to_owned(), Effect::Lost),
         };

@@ -110,7 +110,16 @@ fn said(id: u32, text: &str, stage: Stage) -> Event {
     let start = BEGIN + Duration::from_secs(8);
     let end = start + Duration::from_millis(700 * u64::from(id));
     let (id, speaker) = (UtteranceId(id), Speaker::Caller);
-    Event::Heard(Utterance { id, speaker, text: text.to_owned(), start, end, confidence: 0.913_527_4, stage })
+    Event::Heard(Utterance {
+        id,
+        speaker,
+        text: text.to_owned(),
+        start,
+        end,
+        confidence: 0.913_527_4,
+        stage,
+        level: None,
+    })
 }
 
 /// A call from its arrival to the caller's hang-up, with a handoff in between.

@@ -14,6 +14,7 @@ fn utterance(text: &str, id: u32) -> Utterance {
         end: Duration::from_secs(4),
         confidence: 0.9,
         stage: Stage::Final,
+        level: None,
     }
 }
 

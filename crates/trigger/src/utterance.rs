@@ -52,4 +52,8 @@ pub struct Utterance {
     pub confidence: f32,
     /// Partial or final.
     pub stage: Stage,
+    /// How loud it was spoken: the mean power of its voiced part in dB against full scale, at most 0; `None` where
+    /// nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<f32>,
 }

@@ -44,6 +44,7 @@ impl Call {
             end,
             confidence: 0.9,
             stage: Stage::Final,
+            level: None,
         }))
     }
 

@@ -26,6 +26,7 @@ fn utterance(text: &str, stage: Stage) -> Utterance {
         end: Duration::from_secs(2),
         confidence: 0.9,
         stage,
+        level: None,
     }
 }
 

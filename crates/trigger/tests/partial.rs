@@ -23,6 +23,7 @@ fn utterance(id: u32, text: &str, stage: Stage) -> Utterance {
         end: Duration::from_secs(2),
         confidence: 0.9,
         stage,
+        level: None,
     }
 }
 

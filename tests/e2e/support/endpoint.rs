@@ -27,6 +27,11 @@ const KEY_PACKETS: u16 = 5;
 /// How often its end is told (RFC 4733 §2.5.1.4).
 const KEY_ENDS: u16 = 3;
 
+/// 12 dB.
+const ECHO_BELOW: i16 = 4;
+/// Samples of 120 ms.
+const ECHO_DELAY: usize = 960;
+
 /// One port that speaks and listens.
 pub(crate) struct Endpoint {
     pub(crate) port: u16,
@@ -42,6 +47,7 @@ struct Mouth {
     said: Condvar,
     stopped: AtomicBool,
     silent: AtomicBool,
+    echoes: AtomicBool,
 }
 
 #[derive(Default)]
@@ -65,7 +71,15 @@ impl Endpoint {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
         let (mouth, ear) = (Arc::new(Mouth::default()), Arc::new(Witness::default()));
-        let line = Line { socket, remote: None, sequence: 1, timestamp: 0, ssrc: u32::from(port), key: None };
+        let line = Line {
+            socket,
+            remote: None,
+            sequence: 1,
+            timestamp: 0,
+            ssrc: u32::from(port),
+            echo: VecDeque::new(),
+            key: None,
+        };
         let (its_mouth, its_ear) = (Arc::clone(&mouth), Arc::clone(&ear));
         let thread = std::thread::spawn(move || line.run(&its_mouth, &its_ear));
         Self { port, mouth, ear, thread: Some(thread) }
@@ -99,6 +113,12 @@ impl Endpoint {
         self.mouth.silent.store(true, Ordering::Relaxed);
     }
 
+    /// Sends back what it hears from now on, 120 ms later and 12 dB quieter, below what it says: a loudspeaker beside its
+    /// microphone.
+    pub(crate) fn send_back(&self) {
+        self.mouth.echoes.store(true, Ordering::Relaxed);
+    }
+
     /// Presses a key for 100 ms (RFC 4733).
     pub(crate) fn press(&self, key: char) {
         let event = "0123456789*#ABCD".find(key).unwrap();
@@ -128,6 +148,8 @@ struct Line {
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
+    /// What was heard and is sent back.
+    echo: VecDeque<i16>,
     /// The event that is being sent, how many packets of it went out, and its timestamp.
     key: Option<(u8, u16, u32)>,
 }
@@ -148,6 +170,9 @@ impl Line {
                 Ok((length, from)) => {
                     if let Some(packet) = Packet::read(&bytes[..length], now()) {
                         self.remote = Some(from);
+                        if packet.is_sound() && mouth.echoes.load(Ordering::Relaxed) {
+                            self.keep(&packet.payload);
+                        }
                         ear.push(packet);
                     }
                 }
@@ -160,6 +185,16 @@ impl Line {
                 ),
             }
         }
+    }
+
+    /// Keeps what was heard, to be sent back; what comes late is not waited for.
+    fn keep(&mut self, payload: &[u8]) {
+        if self.echo.is_empty() {
+            self.echo.extend([0; ECHO_DELAY]);
+        }
+        self.echo.extend(payload.iter().map(|byte| Law::Pcmu.decode(*byte)));
+        let surplus = self.echo.len().saturating_sub(2 * ECHO_DELAY);
+        self.echo.drain(..surplus);
     }
 
     fn send(&mut self, mouth: &Mouth) {
@@ -190,7 +225,8 @@ impl Line {
         }
         let mut samples = [0; FRAME];
         for sample in &mut samples {
-            *sample = words.next();
+            let echo = self.echo.pop_front().unwrap_or(0) / ECHO_BELOW;
+            *sample = words.next().saturating_add(echo);
         }
         if words.queue.is_empty() {
             mouth.said.notify_all();

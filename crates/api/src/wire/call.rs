@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    conversation::Conversation,
     handoff::Handoff,
     quality::{LegQuality, PacketCounts},
     time,
@@ -86,6 +87,8 @@ pub(crate) struct CallWhole {
     pub(crate) call: Call,
     /// Its legs while it lives; afterwards those whose sound was measured.
     pub(crate) legs: Vec<Leg>,
+    /// Who spoke over whom, so far.
+    pub(crate) conversation: Conversation,
     /// What was said, by everybody, in the order in which it was said.
     pub(crate) transcript: Vec<Utterance>,
     /// Its last handoff, with the brief.
@@ -156,10 +159,18 @@ impl From<&CallSnapshot> for CallWhole {
         Self {
             call: (&call.outline).into(),
             legs: call.legs.iter().map(Into::into).collect(),
+            conversation: counted(call).into(),
             transcript: call.transcript.iter().map(Into::into).collect(),
             handoff: call.handoffs.last().map(|handoff| Handoff::new(call, handoff)),
         }
     }
+}
+
+/// The call counts turns itself and tells them at its end; until then they are counted here.
+fn counted(call: &CallSnapshot) -> segue_call::Conversation {
+    let turns = call.transcript.iter().filter(|said| said.speaker == segue_trigger::Speaker::Caller).count();
+    let turns = u32::try_from(turns).unwrap_or(u32::MAX);
+    segue_call::Conversation { caller_turns: call.conversation.caller_turns.max(turns), ..call.conversation }
 }
 
 impl From<&LegSnapshot> for Leg {

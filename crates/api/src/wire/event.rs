@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     call::Utterance,
+    conversation::{self, BargeIn, Echo, LanguageFound, TalkOver},
     handoff::{Card, Reason, Waiting},
     people::{Agent, Queue},
     quality::LegQuality,
@@ -101,6 +102,14 @@ pub(crate) enum EventData {
         /// Whether the leg is over and this is of its whole life.
         is_final: bool,
     },
+    /// `segue.call.language`.
+    Language(LanguageFound),
+    /// `segue.call.barge_in`.
+    BargeIn(BargeIn),
+    /// `segue.call.talk_over`.
+    TalkOver(TalkOver),
+    /// `segue.call.echo`.
+    Echo(Echo),
     /// `segue.call.recording`.
     Recording {
         /// What became of it.
@@ -206,6 +215,7 @@ fn of_call(milestone: &Milestone) -> (&'static str, EventData) {
                 is_final: *whole,
             },
         ),
+        Milestone::Conversation(news) => conversation::news(news),
         Milestone::Recording(news) => {
             ("segue.call.recording", EventData::Recording { recording: (*news).into() })
         }

@@ -157,6 +157,10 @@ pub(crate) struct Card {
     pub(crate) customer: BTreeMap<String, String>,
     /// What is not known and would help.
     pub(crate) missing: Vec<String>,
+    /// The caller's language, BCP 47, where it was found out to be another than was believed at first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "es")]
+    pub(crate) language: Option<String>,
     /// What is whispered to the agent.
     pub(crate) whisper: String,
 }
@@ -246,6 +250,7 @@ impl From<&Brief> for Card {
             priority_because: brief.priority_because.clone(),
             customer: brief.customer.clone(),
             missing: brief.missing.clone(),
+            language: brief.language.clone(),
             whisper: brief.whisper.clone(),
         }
     }

@@ -3,6 +3,7 @@
 //! Times are RFC 3339 in UTC with milliseconds, lengths of time are whole milliseconds and say so in their name.
 
 mod call;
+mod conversation;
 mod event;
 mod handoff;
 mod people;

@@ -174,6 +174,16 @@ words! {
     }
 }
 
+words! {
+    /// How a language was found out.
+    IdentifiedBy from segue_call::IdentifiedBy {
+        /// The recogniser heard it in the voice.
+        Sound,
+        /// The words are of that language.
+        Words,
+    }
+}
+
 impl From<HandoffState> for segue_call::HandoffState {
     fn from(state: HandoffState) -> Self {
         match state {

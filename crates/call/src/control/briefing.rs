@@ -47,6 +47,7 @@ impl Core {
         if left_out > 0 {
             brief.missing.push(format!("{left_out} of {all} utterances, left out because there are so many"));
         }
+        brief.language = self.language_found().map(|language| language.0.clone());
         self.known.stale = false;
         let brief = Arc::new(brief);
         self.known.brief = Some(Arc::clone(&brief));
@@ -108,7 +109,7 @@ impl Core {
         let skills = self.known.queue.as_ref().and_then(|queue| self.policy.routes.skills.get(queue));
         let skills: Vec<_> = skills.into_iter().flatten().cloned().collect();
         let transcript = self.known.transcript.finals();
-        Some(HandoffRequest::new(brief, transcript, &metadata, &skills, &self.start.language))
+        Some(HandoffRequest::new(brief, transcript, &metadata, &skills, &self.speech.language))
     }
 }
 

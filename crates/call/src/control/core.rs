@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
-use segue_acd::{AgentId, TicketId};
+use segue_acd::{AgentId, Language, TicketId};
 use segue_trigger::{RuleSet, Triggers};
 
 use super::{
+    ears::Ears,
     known::Known,
     legs::{Leg, Legs},
+    overlap::Overlap,
     timers::{Timer, Timers},
 };
 use crate::{
@@ -62,6 +64,25 @@ pub(crate) struct Playing {
     pub(crate) what: Spoken,
 }
 
+/// What is known of how the parties speak.
+#[derive(Debug)]
+pub(crate) struct Speech {
+    /// The caller's language.
+    pub(crate) language: Language,
+    /// The language that an agent was asked for last.
+    pub(crate) asked_for: Option<Language>,
+    /// What the parties were given to hear.
+    pub(crate) ears: Ears,
+    /// Who spoke over whom.
+    pub(crate) overlap: Overlap,
+}
+
+impl Speech {
+    fn new(language: Language) -> Self {
+        Self { language, asked_for: None, ears: Ears::default(), overlap: Overlap::default() }
+    }
+}
+
 /// What the states share.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -73,6 +94,7 @@ pub(crate) struct Core {
     pub(crate) timers: Timers,
     pub(crate) known: Known,
     pub(crate) triggers: Triggers,
+    pub(crate) speech: Speech,
     /// What plays in the caller's and in the agent's ear.
     pub(crate) caller_ear: Option<Playing>,
     pub(crate) agent_ear: Option<Playing>,
@@ -100,6 +122,7 @@ impl Core {
             timers: Timers::default(),
             known: Known::new(policy.limits),
             triggers: Triggers::with(rules).since(start.at),
+            speech: Speech::new(start.language.clone()),
             caller_ear: None,
             agent_ear: None,
             wired: BTreeMap::new(),
@@ -271,6 +294,7 @@ impl Core {
             Party::Agent => self.agent_ear = playing,
             Party::Caller | Party::Bot => self.caller_ear = playing,
         }
+        self.speech.ears.ordered(playback, ear, &text);
         self.act(Action::Play { playback, ear, prompt });
         self.publish(Milestone::Saying { ear, text });
     }
@@ -291,8 +315,14 @@ impl Core {
 
     /// A prompt ended. Tells which one it was, unless something else plays there by now.
     pub(crate) fn spoken(&mut self, playback: PlaybackId) -> Option<Spoken> {
+        self.speech.ears.ended(playback, self.now);
         let ended = |ear: &mut Option<Playing>| ear.take_if(|playing| playing.playback == playback);
         ended(&mut self.caller_ear).or_else(|| ended(&mut self.agent_ear)).map(|playing| playing.what)
+    }
+
+    /// The caller's language, if it is another than the call began with.
+    pub(crate) fn language_found(&self) -> Option<&Language> {
+        Some(&self.speech.language).filter(|language| **language != self.start.language)
     }
 
     /// A ticket number that was not used before.
@@ -324,6 +354,8 @@ impl Core {
             ended_by: by,
             handoffs: self.closed.clone(),
             utterances: self.known.transcript.count(),
+            language: self.language_found().cloned(),
+            conversation: self.speech.overlap.sum(),
         })));
         self.publish(Milestone::Ended { by });
         self.enter(Phase::Ended);

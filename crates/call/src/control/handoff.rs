@@ -149,11 +149,12 @@ impl Handoff {
 
     fn enqueue(&self, core: &mut Core) {
         core.known.queue = Some(self.queue.clone());
+        core.speech.asked_for = Some(core.speech.language.clone());
         let ticket = Ticket {
             id: self.ticket,
             queue: self.queue.clone(),
             skills: core.policy.routes.skills.get(&self.queue).cloned().unwrap_or_default(),
-            language: core.start.language.clone(),
+            language: core.speech.language.clone(),
             priority: core.known.brief.as_ref().map_or(0, |brief| brief.priority),
             since: self.record.requested,
         };
@@ -233,7 +234,7 @@ impl Handoff {
             News::Referred(_) | News::AgentMoved(_) => State::HandingOff(self),
             News::Recalled(_)
             | News::Spoken(Spoken::Preface | Spoken::Farewell, _)
-            | News::Due(Timer::Prompt | Timer::BotConnect | Timer::Talk | Timer::Farewell) => {
+            | News::Due(Timer::Prompt | Timer::BotConnect | Timer::Talk | Timer::Echo | Timer::Farewell) => {
                 State::HandingOff(self)
             }
         }

@@ -15,11 +15,14 @@ mod agent_side;
 mod bot_side;
 mod briefing;
 mod core;
+mod ears;
 mod ending;
 mod handoff;
+mod heard;
 mod known;
 mod legs;
 mod news;
+mod overlap;
 mod reasons;
 mod routing;
 mod timers;
@@ -39,6 +42,7 @@ use self::{
     ending::Ending,
     handoff::Handoff,
     news::News,
+    timers::Timer,
     triage::Triaged,
     with_agent::WithAgent,
 };
@@ -130,6 +134,12 @@ impl Call {
         // A timer that starts another one for the same moment cannot keep the call here for ever.
         for _ in 0..ALARMS_MAX {
             match self.core.timers.take_due(self.core.now) {
+                Some(Timer::Echo) => {
+                    let before_bridge = self.before_bridge();
+                    for news in heard::release(&mut self.core, before_bridge, false) {
+                        self.step(news);
+                    }
+                }
                 Some(timer) => self.step(News::Due(timer)),
                 None => break,
             }

@@ -79,6 +79,7 @@ mod tests {
             end: Duration::ZERO,
             confidence: 1.0,
             stage: Stage::Final,
+            level: None,
         };
         let words: Vec<Utterance> = said.iter().zip(1..).map(utterance).collect();
         assert_eq!(queue(&routes(), request, words.iter()), QueueId::from(expected), "{said:?}");

@@ -12,6 +12,7 @@
 //! | `Update` | the caller waits after the announcement | the next waiting message (M10) |
 //! | `Introduction` | the agent is introduced | the bridge closes without waiting for its end |
 //! | `Talk` | caller and bot, or caller and agent, talk | the call is ended: a leg was lost without notice |
+//! | `Echo` | words wait for those of somebody else, of which they may be an echo | they are judged without |
 //! | `Farewell` | the last words are spoken | the caller's leg is hung up |
 
 use std::{collections::BTreeMap, time::Duration};
@@ -29,6 +30,7 @@ pub(crate) enum Timer {
     Update,
     Introduction,
     Talk,
+    Echo,
     Farewell,
 }
 

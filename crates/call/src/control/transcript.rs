@@ -75,6 +75,11 @@ impl Transcript {
         }
     }
 
+    /// Forgets what grew there: it was nothing that anybody said.
+    pub(crate) fn forget(&mut self, id: UtteranceId) {
+        self.partials.remove(&id);
+    }
+
     /// The final utterances that are kept, in order.
     pub(crate) fn finals(&self) -> &[Utterance] {
         &self.finals
@@ -135,6 +140,7 @@ mod tests {
             end,
             confidence: 1.0,
             stage,
+            level: None,
         }
     }
 

@@ -1,18 +1,16 @@
 //! From an event to news: whose leg, prompt or ticket it is. News of what is over ends here.
 
-use segue_trigger::{Advice, Decision, Fact, Signal, Speaker, Stage, Utterance};
+use segue_trigger::{Advice, Decision, Signal};
 
 use super::{
     core::Core,
+    heard,
     legs::Leg,
     news::{Heard, Moved, News, Request},
     reasons,
-    transcript::Kept,
 };
 use crate::{
     action::{Action, HangUpWhy},
-    brief::EntityKind,
-    entity,
     event::{AgentChoice, Declared, DialFailure, Event, LegEnd, PlayedHow},
     party::{AttemptId, Party},
     record::Milestone,
@@ -64,13 +62,15 @@ pub(crate) fn triage(core: &mut Core, event: Event, before_bridge: bool) -> Tria
             let moved = News::AgentMoved(Moved { agent, name });
             (core.legs.party(attempt) == Some(Party::Agent)).then_some(moved).into()
         }
-        Event::Heard(utterance) => Triaged::News(heard(core, utterance, before_bridge)),
+        Event::Heard(utterance) => Triaged::News(heard::heard(core, utterance, before_bridge)),
+        Event::Voice(voice) => Triaged::News(heard::voice(core, voice, before_bridge)),
+        Event::Language { language, by } => Triaged::News(heard::language(core, language, by)),
         Event::Played { playback, how } => {
-            let heard = match how {
+            let how = match how {
                 PlayedHow::Finished | PlayedHow::Stopped => Heard::Yes,
                 PlayedHow::Failed => Heard::No,
             };
-            core.spoken(playback).map(|what| News::Spoken(what, heard)).into()
+            core.spoken(playback).map(|what| News::Spoken(what, how)).into()
         }
         Event::Notice(notice) => Some(News::Ticket(notice)).into(),
         Event::Asked(order) => Some(News::Request(reasons::asked(&order))).into(),
@@ -192,50 +192,11 @@ fn pressed(core: &mut Core, attempt: AttemptId, key: char, before_bridge: bool) 
 }
 
 /// What a rule's decision comes to: a request, or news for subscribers only.
-fn decided(core: &mut Core, decision: Option<Decision>) -> Option<News> {
+pub(crate) fn decided(core: &mut Core, decision: Option<Decision>) -> Option<News> {
     let decision = decision?;
     if decision.advice == Advice::Escalate {
         return Some(News::Request(Request { decision, queue: None }));
     }
     core.publish(Milestone::Decided(decision));
     None
-}
-
-/// A piece of transcript. What was not said to the caller is no part of the conversation: a bot that talks on after it
-/// was taken off, an agent who talks to the whisper.
-fn heard(core: &mut Core, mut utterance: Utterance, before_bridge: bool) -> Vec<News> {
-    let to_the_caller = match utterance.speaker {
-        Speaker::Caller => true,
-        Speaker::Bot => core.bot_was_heard(utterance.start),
-        // The gateway puts off only what was said in a conversation.
-        Speaker::Agent => !before_bridge || utterance.stage == Stage::Late,
-    };
-    if !to_the_caller {
-        return Vec::new();
-    }
-    let kept = core.known.transcript.take(&mut utterance);
-    if kept == Kept::Not {
-        return Vec::new();
-    }
-    core.publish(Milestone::Heard(utterance.clone()));
-    let mut news = Vec::new();
-    if before_bridge && kept != Kept::Late {
-        if kept == Kept::Final && utterance.speaker == Speaker::Caller {
-            core.triggers.observe(Signal::Learned(&amounts(&utterance), Some(utterance.id)));
-        }
-        let decision = core.triggers.observe(Signal::Heard(&utterance));
-        news.extend(decided(core, decision));
-    }
-    if kept == Kept::Final && before_bridge {
-        core.known.stale = true;
-        news.push(News::Learned);
-    }
-    news
-}
-
-/// The sums of money in an utterance.
-fn amounts(utterance: &Utterance) -> Vec<Fact> {
-    let entities = entity::of_utterance(utterance, None);
-    let amounts = entities.iter().filter(|entity| entity.kind == EntityKind::Amount);
-    amounts.filter_map(|amount| amount.value.parse().ok().map(Fact::Amount)).collect()
 }

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use segue_acd::{AgentId, QueueId, WaitEstimate};
+use segue_acd::{AgentId, Language, QueueId, WaitEstimate};
 use segue_trigger::Utterance;
 
 use super::{Call, State, handoff::AgentSide};
 use crate::{
     brief::Brief,
     context::HandoffRequest,
+    conversation::Conversation,
     party::{CallId, Party},
     record::HandoffRecord,
     start::CallerIdentity,
@@ -40,6 +41,10 @@ pub struct CallView {
     pub transcript_dropped: u32,
     /// The newest brief.
     pub brief: Option<Arc<Brief>>,
+    /// The caller's language, as far as it is known.
+    pub language: Language,
+    /// Who spoke over whom, so far.
+    pub conversation: Conversation,
 }
 
 /// What can be seen of a handoff.
@@ -74,6 +79,8 @@ impl Call {
             partials: core.known.transcript.partials().cloned().collect(),
             transcript_dropped: core.known.transcript.dropped(),
             brief: core.known.brief.clone(),
+            language: core.speech.language.clone(),
+            conversation: core.speech.overlap.sum(),
         }
     }
 

@@ -134,6 +134,7 @@ fn put_together(input: &BriefInput<'_>, said: &[Said<'_>]) -> Brief {
         priority_because: input.priority_because.to_vec(),
         customer: input.customer.clone(),
         missing: situation.missing(),
+        language: None,
         whisper,
         goal: goal.fact,
         tried: attempts.into_iter().map(|attempt| attempt.fact).collect(),

@@ -78,6 +78,8 @@ impl Model {
             | Event::Referred { .. }
             | Event::Transferred { .. }
             | Event::Heard(_)
+            | Event::Voice(_)
+            | Event::Language { .. }
             | Event::Played { .. }
             | Event::Asked(_)
             | Event::Recalled { .. }
@@ -228,6 +230,7 @@ impl Model {
             Entry::HandoffOpened { .. }
             | Entry::Ticket { .. }
             | Entry::LegMeasured(_)
+            | Entry::Echo { .. }
             | Entry::HandoffClosed { .. } => {}
         }
         Ok(())

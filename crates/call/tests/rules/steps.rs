@@ -169,6 +169,7 @@ impl Run {
             start: self.now.saturating_sub(Duration::from_secs(1)),
             end: self.now,
             confidence: 0.8,
+            level: None,
             stage: if step.choice > 100 { Stage::Final } else { Stage::Partial },
         }
     }

@@ -7,9 +7,9 @@ use std::{fmt::Write, sync::Arc, time::Duration};
 
 use segue_acd::{AgentId, Language, Notice, QueueId, ReservationId, TicketId, Unqueued, WaitEstimate};
 use segue_call::{
-    Action, AgentChoice, AttemptId, Call, CallId, CallStart, CallerIdentity, Declared, Destination,
-    DialFailure, Entry, Event, HandoffOrder, LegEnd, Milestone, Party, PlaybackId, PlayedHow, Policy,
-    Prompts, Source, Style,
+    Action, AgentChoice, AttemptId, Call, CallId, CallStart, CallerIdentity, ConversationNews, Declared,
+    Destination, DialFailure, Entry, Event, HandoffOrder, LegEnd, Milestone, Party, PlaybackId, PlayedHow,
+    Policy, Prompts, Source, Style,
 };
 use segue_trigger::{Advice, Rule, RuleSet, Rules, Speaker, Stage, Utterance, UtteranceId};
 
@@ -289,7 +289,16 @@ impl Story {
 
     pub(crate) fn utterance(&self, id: u32, speaker: Speaker, text: &str, stage: Stage) -> Utterance {
         let (start, end) = (self.now.saturating_sub(Duration::from_secs(1)), self.now);
-        Utterance { id: UtteranceId(id), speaker, text: text.into(), start, end, confidence: 0.9, stage }
+        Utterance {
+            id: UtteranceId(id),
+            speaker,
+            text: text.into(),
+            start,
+            end,
+            confidence: 0.9,
+            stage,
+            level: None,
+        }
     }
 
     pub(crate) fn waiting(&mut self, position: u32, least: u64, most: u64) -> &mut Self {
@@ -412,6 +421,10 @@ fn kept(entry: &Entry) -> String {
         Entry::Accepted { handoff, agent } => format!("accepted {handoff} {agent}"),
         Entry::Bridged { handoff, agent } => format!("bridged {handoff} {agent}"),
         Entry::HandoffClosed { handoff, state } => format!("closed {handoff} {state:?}"),
+        Entry::Echo { utterance, rest } => {
+            let rest = rest.as_deref().map(|rest| format!(", but {rest}")).unwrap_or_default();
+            format!("echo {}{rest}", utterance.0)
+        }
         Entry::LegMeasured(leg) => format!("measured {}", leg.attempt.0),
         Entry::CallRecord(record) => {
             let states: Vec<String> =
@@ -437,9 +450,26 @@ fn told(milestone: &Milestone) -> String {
         Milestone::Leg { party: whose, up, .. } => {
             format!("{} leg {}", party(*whose), if *up { "up" } else { "down" })
         }
+        Milestone::Conversation(news) => conversation(news),
         Milestone::Recording(news) => format!("recording {news:?}"),
         Milestone::Quality { attempt, .. } => format!("quality of {}", attempt.0),
         Milestone::Brief(brief) => format!("brief {}", brief.revision),
         Milestone::Ended { by } => format!("ended by {by:?}"),
+    }
+}
+
+fn conversation(news: &ConversationNews) -> String {
+    match news {
+        ConversationNews::Language { language, prompts, queued_as, .. } => {
+            let queued = queued_as.as_ref().map(|queued| format!(", queued as {queued}")).unwrap_or_default();
+            format!("language {language}, prompts {prompts}{queued}")
+        }
+        ConversationNews::BargeIn { over, .. } => format!("barge in over {}", over.map_or("a prompt", party)),
+        ConversationNews::TalkOver { with, length, .. } => {
+            format!("talk over with {} for {} ms", party(*with), length.as_millis())
+        }
+        ConversationNews::Echo { party: whose, words, .. } => {
+            format!("echo of {words} from {}", party(*whose))
+        }
     }
 }

@@ -13,5 +13,6 @@ mod hold;
 mod late;
 mod request;
 mod rule;
+mod speech;
 mod transfer;
 mod waiting;

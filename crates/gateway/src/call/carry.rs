@@ -4,7 +4,7 @@ use segue_acd::AgentId;
 use segue_api::News as Told;
 use segue_call::{
     Action, AttemptId, CallRecord, Destination, DialFailure, EndedBy, Entry, Event, HandoffState, HangUpWhy,
-    Milestone, Party, PlaybackId, PlayedHow, Prompt, RefuseWhy, Source,
+    Milestone, Party, PlaybackId, PlayedHow, Prompt, RefuseWhy, Source, VoiceNews,
 };
 use segue_media::{Command, Sound, Source as EarSource};
 use segue_sip::{Caller, DialOptions, DialRequest, Refusal, Target};
@@ -158,8 +158,9 @@ impl CallTask {
         };
         let play = self.media.play_id();
         self.plays.insert(playback, Playing::On(play));
+        let length = segue_speech::speak::length_of(&sound);
         match self.media.command(Command::Play { leg, play, sound }) {
-            Ok(()) => None,
+            Ok(()) => Some(Event::Voice(VoiceNews::Prompted { playback, length })),
             Err(error) => {
                 tracing::error!(%error, "a prompt was not played");
                 self.plays.remove(&playback);
@@ -222,6 +223,7 @@ impl CallTask {
             | Milestone::Leg { .. }
             | Milestone::Quality { .. }
             | Milestone::Recording(_)
+            | Milestone::Conversation(_)
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }
@@ -325,6 +327,7 @@ fn measure(record: &CallRecord) {
         EndedBy::Lost => "lost",
         EndedBy::Us => "us",
     });
+    metrics::conversation(&record.conversation);
     for handoff in &record.handoffs {
         let state = match handoff.state {
             HandoffState::Completed => "completed",

@@ -306,7 +306,7 @@ impl CallTask {
         let sender = self.sender.clone();
         let options = StreamOptions {
             speaker: speaker(party),
-            language: None,
+            language: self.tongue.told(party),
             partials: party == Party::Caller,
             sink: Box::new(move |heard| {
                 if sender.try_send(News::Heard(party, Box::new(heard))).is_err() {

@@ -11,6 +11,7 @@ mod news;
 mod parts;
 mod taping;
 mod task;
+mod tongue;
 
 use std::{
     collections::BTreeMap,
@@ -162,7 +163,7 @@ fn starting(parts: &Parts, invitation: &Invitation, first_ticket: TicketId) -> C
             name: invitation.from.display.clone(),
             headers: headers.collect(),
         },
-        language: parts.policy.speech.default_language.clone(),
+        language: tongue::of_trunk(parts, &invitation.source),
         first_ticket,
     }
 }

@@ -6,7 +6,7 @@ use segue_acd::{AgentConfig, AgentId};
 use segue_api::{Board, Feed};
 use segue_call::Policy;
 use segue_sip::Sip;
-use segue_speech::Speech;
+use segue_speech::{Speech, language::TextLanguages};
 use segue_store::{PolicyText, Store};
 use segue_trigger::RuleSet;
 
@@ -37,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) voice: Voice,
     /// Recognition, if an engine is configured.
     pub(crate) speech: Option<Speech>,
+    /// Tells the languages that callers may speak by their words, if there is something to tell.
+    pub(crate) texts: Option<TextLanguages>,
     /// Who takes which call.
     pub(crate) distribution: Distribution,
     /// The event log.

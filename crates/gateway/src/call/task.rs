@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use segue_call::{Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow};
+use segue_call::{
+    Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow, VoiceNews,
+};
 use segue_media::{Codec, PlayId, Report};
 use segue_sip::Headers;
 use segue_speech::{Attention, GapCause, Heard};
@@ -12,7 +14,9 @@ use segue_store::{ActionDigest, LogLine, What};
 use segue_trigger::{Speaker, UtteranceId};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts, taping::Taping};
+use super::{
+    News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts, taping::Taping, tongue::Tongue,
+};
 use crate::{config::RecordingMode, media::CallMedia, metrics};
 
 /// News that may wait for one call. A call takes them within a store commit; at the limit they are lost and counted.
@@ -38,6 +42,8 @@ pub(crate) struct CallTask {
     pub(super) taping: Taping,
     /// How recognition is told what matters about a party's voice.
     pub(super) attention: BTreeMap<Party, Attention>,
+    /// Which language the caller speaks.
+    pub(super) tongue: Tongue,
     pub(super) inbox: mpsc::Receiver<News>,
     utterances: BTreeMap<(Party, u64), UtteranceId>,
     utterance_next: u32,
@@ -74,6 +80,7 @@ pub(super) struct Beginning {
 impl CallTask {
     /// Makes the task. The caller's leg is added before it runs.
     pub(super) fn new(parts: Arc<Parts>, beginning: Beginning) -> Self {
+        let tongue = Tongue::new(&parts, &beginning.start.language);
         let Beginning { start, media, codec, terms, headers, news, reports } = beginning;
         Self {
             id: start.id.clone(),
@@ -92,6 +99,7 @@ impl CallTask {
             carried: Carried { caller: headers, ..Carried::default() },
             taping: Taping::default(),
             attention: BTreeMap::new(),
+            tongue,
             inbox: news.1,
             utterances: BTreeMap::new(),
             utterance_next: 1,
@@ -237,6 +245,7 @@ impl CallTask {
     fn heard(&mut self, party: Party, heard: Heard) -> Option<Event> {
         match heard {
             Heard::Hypothesis(hypothesis) => {
+                self.consider(party, &hypothesis);
                 let id = self.utterance(party, hypothesis.segment);
                 if hypothesis.stage != segue_trigger::Stage::Partial {
                     self.utterances.remove(&(party, hypothesis.segment));
@@ -249,18 +258,23 @@ impl CallTask {
                     end: hypothesis.end,
                     confidence: hypothesis.confidence,
                     stage: hypothesis.stage,
+                    level: hypothesis.level.map(tenths),
                 }))
             }
             Heard::Withdrawn { segment } => {
                 self.utterances.remove(&(party, segment));
-                None
+                Some(Event::Voice(VoiceNews::Nothing { speaker: speaker(party) }))
             }
             Heard::Gap(gap) => {
                 metrics::transcript_gap(cause_name(gap.cause).to_owned());
                 tracing::warn!(?party, cause = cause_name(gap.cause), "the transcript has a hole");
-                None
+                gap.segment.map(|_| Event::Voice(VoiceNews::Nothing { speaker: speaker(party) }))
             }
-            Heard::Started { .. } | Heard::PutOff { .. } => None,
+            // Its words come long after: nobody waits for them.
+            Heard::PutOff { .. } => Some(Event::Voice(VoiceNews::Nothing { speaker: speaker(party) })),
+            Heard::Started { at, .. } => {
+                Some(Event::Voice(VoiceNews::Speaks { speaker: speaker(party), at }))
+            }
         }
     }
 
@@ -288,6 +302,11 @@ pub(super) fn speaker(party: Party) -> Speaker {
         Party::Bot => Speaker::Bot,
         Party::Agent => Speaker::Agent,
     }
+}
+
+/// Levels are written down in tenths of a decibel: more is noise, and an event has to read as it was written.
+fn tenths(level: f32) -> f32 {
+    (level * 10.0).round() / 10.0
 }
 
 fn cause_name(cause: GapCause) -> &'static str {

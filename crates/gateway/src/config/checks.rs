@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use segue_acd::AcdConfig;
+use segue_acd::{AcdConfig, Language};
 use segue_sip::IpNet;
 
 use super::{
-    RecognitionEngine, RemoteRecognition, Settings,
+    RecognitionEngine, RemoteRecognition, Settings, code,
     document::{Document, Problem},
 };
 
@@ -46,6 +46,7 @@ pub(super) fn check(
         ));
     }
     check_recognition(document, settings, problems, warnings);
+    check_languages(document, settings, problems, warnings);
 }
 
 fn check_recognition(
@@ -97,6 +98,47 @@ fn check_recognition(
             "recognition.engine",
             "no transcription: spoken requests for a human are not heard; key 0 and the bot's own handoffs work",
             "set engine = \"whisper\" and run `segue models fetch`",
+        ));
+    }
+}
+
+/// What callers may speak, and what they are believed to.
+fn check_languages(
+    document: &Document,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    let recognition = &settings.recognition;
+    let written = |tag: &Language| {
+        let code = code(tag);
+        (2..=3).contains(&code.len()) && code.bytes().all(|letter| letter.is_ascii_lowercase())
+    };
+    let of_trunks = settings.sip.trunks.iter().enumerate().filter_map(|(at, trunk)| {
+        trunk.language.as_ref().map(|language| (format!("sip.trunks[{at}].language"), language))
+    });
+    let named = recognition.languages.iter().map(|language| ("recognition.languages".to_owned(), language));
+    for (key, language) in named.chain(of_trunks) {
+        if !written(language) {
+            let remedy = "write a code of two or three letters, with a region if you like: \"es\", \"pt-BR\"";
+            problems.push(document.complain(&key, format!("`{language}` is no language"), remedy));
+        } else if !settings.call.speech.prompts.keys().any(|prompts| code(prompts) == code(language)) {
+            let default = &settings.call.speech.default_language;
+            warnings.push(document.complain(
+                &key,
+                format!("there are no prompts in {language}: its callers are spoken to in {default}"),
+                format!("add {}.toml to the folder of files.prompts", code(language)),
+            ));
+        }
+    }
+    let english = recognition.engine == RecognitionEngine::Whisper
+        && recognition.codes().iter().any(|code| code != "en")
+        && recognition.model.contains(".en");
+    if english {
+        warnings.push(document.complain(
+            "recognition.languages",
+            format!("the model {} hears English alone", recognition.model),
+            "choose one of many languages: `segue models list` names them",
         ));
     }
 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use self::document::Document;
 pub(crate) use self::{
     document::Problem,
-    recognition::{Recognition, RecognitionEngine, RemoteRecognition},
+    recognition::{Recognition, RecognitionEngine, RemoteRecognition, code},
     sections::{
         AnswerWhen, Api, Bot, CodecName, Homer, Log, Media, Recording, RecordingMode, Reliable, Shutdown,
         Sip, SipDialogs, SipHeaders, SrtpRule, Store, Synthesis,

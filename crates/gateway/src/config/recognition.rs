@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use segue_acd::Language;
 use serde::{Deserialize, Serialize};
 
 /// Which recogniser runs.
@@ -35,6 +36,8 @@ pub(crate) struct Recognition {
     pub(crate) workers: usize,
     /// Milliseconds between partial results while somebody speaks.
     pub(crate) partial_interval_ms: u64,
+    /// The languages that callers may speak, BCP 47, the likeliest first. Two or more: each caller's is found out.
+    pub(crate) languages: Vec<Language>,
     /// Voices listened to at a time.
     pub(crate) voices_max: usize,
     /// The service for `engine = "openai"` and `engine = "deepgram"`.
@@ -50,6 +53,7 @@ impl Default for Recognition {
             allow_demo_model: false,
             workers: 0,
             partial_interval_ms: 1_000,
+            languages: Vec::new(),
             voices_max: 512,
             remote: RemoteRecognition::default(),
         }
@@ -85,4 +89,23 @@ impl Default for RemoteRecognition {
             requests: 16,
         }
     }
+}
+
+impl Recognition {
+    /// The codes of the languages that callers may speak, without regions, each once.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let mut codes: Vec<String> = Vec::new();
+        for language in &self.languages {
+            let code = code(language);
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
+        codes
+    }
+}
+
+/// `pt` of `pt-BR`.
+pub(crate) fn code(language: &Language) -> String {
+    language.0.split(['-', '_']).next().unwrap_or_default().to_lowercase()
 }

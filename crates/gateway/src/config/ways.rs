@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use segue_acd::Language;
 use serde::{Deserialize, Serialize};
 
 use super::SrtpRule;
@@ -40,6 +41,9 @@ pub(crate) struct SipTrunk {
     /// Its own rule for SRTP; without it, `media.srtp.callers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) srtp: Option<SrtpRule>,
+    /// The language of its callers, BCP 47; without it, `call.speech.default_language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) language: Option<Language>,
     /// Where its calls are sent.
     pub(crate) targets: Vec<TrunkTarget>,
     /// The host that Request-URIs and From show; empty: the target's.
@@ -66,6 +70,7 @@ impl Default for SipTrunk {
             name: String::new(),
             sources: Vec::new(),
             srtp: None,
+            language: None,
             targets: Vec::new(),
             domain: String::new(),
             user: String::new(),

@@ -98,6 +98,7 @@ impl Story {
                 }
             }
             Milestone::Quality { .. } => {}
+            Milestone::Conversation(news) => self.print(at, "speech", &format!("{news:?}")),
             Milestone::Recording(news) => self.print(at, "recording", &format!("{news:?}").to_lowercase()),
             Milestone::Brief(brief) => self.briefed(at, brief),
             Milestone::Ended { by } => {

@@ -38,6 +38,8 @@ impl Informed {
             | Event::Referred { .. }
             | Event::Transferred { .. }
             | Event::Heard(_)
+            | Event::Voice(_)
+            | Event::Language { .. }
             | Event::Played { .. }
             | Event::Notice(_)
             | Event::Recalled { .. }

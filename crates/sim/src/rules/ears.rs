@@ -108,6 +108,8 @@ impl Ears {
             | Event::Referred { .. }
             | Event::Transferred { .. }
             | Event::Heard(_)
+            | Event::Voice(_)
+            | Event::Language { .. }
             | Event::Notice(_)
             | Event::Asked(_)
             | Event::Recalled { .. }

@@ -171,6 +171,7 @@ impl Watch {
             | Entry::Ticket { .. }
             | Entry::BriefDelivered { .. }
             | Entry::LegMeasured(_)
+            | Entry::Echo { .. }
             | Entry::CallRecord(_) => {}
         }
         self.ledger.promise(entry, self.handoffs.number())
@@ -199,6 +200,7 @@ impl Watch {
             | Milestone::Leg { .. }
             | Milestone::Quality { .. }
             | Milestone::Recording(_)
+            | Milestone::Conversation(_)
             | Milestone::Ended { .. } => Ok(()),
         }
     }

@@ -97,6 +97,16 @@ impl Segment {
         FRAME_LENGTH * u32::try_from(self.samples.len() / FRAME).unwrap_or(u32::MAX)
     }
 
+    /// How loud it is: the mean power of the louder half of its frames, in dB against full scale; `None` for silence.
+    #[must_use]
+    pub fn level(&self) -> Option<f32> {
+        let mut powers = self.loudness.clone();
+        powers.sort_by(|one, other| other.total_cmp(one));
+        powers.truncate(powers.len().div_ceil(2));
+        let mean = powers.iter().sum::<f32>() / powers.len().max(1) as f32;
+        (mean >= 1.0).then(|| 10.0 * (mean / (32_768.0 * 32_768.0)).log10())
+    }
+
     pub(super) fn is_enough(&self, rules: &Endpointing) -> bool {
         self.voiced >= frames(rules.shortest)
     }

@@ -17,6 +17,8 @@ pub struct Shape {
     pub words: u32,
     /// How the large matrices are stored.
     pub weights: Weights,
+    /// Whether it has the tokens of 99 languages; otherwise it is one of English alone.
+    pub multilingual: bool,
 }
 
 /// How the large matrices of a file are stored.
@@ -31,12 +33,13 @@ pub enum Weights {
 impl Shape {
     /// The published `tiny.en-q8_0`.
     pub const TINY_EN: Shape =
-        Shape { state: 384, heads: 6, layers: 4, words: WORDS, weights: Weights::Eight };
+        Shape { state: 384, heads: 6, layers: 4, words: WORDS, weights: Weights::Eight, multilingual: false };
     /// The published `base.en-q8_0`.
     pub const BASE_EN: Shape =
-        Shape { state: 512, heads: 8, layers: 6, words: WORDS, weights: Weights::Eight };
+        Shape { state: 512, heads: 8, layers: 6, words: WORDS, weights: Weights::Eight, multilingual: false };
     /// The smallest that loads: one head, one layer, ten words. For tests.
-    pub const SMALLEST: Shape = Shape { state: 64, heads: 1, layers: 1, words: 10, weights: Weights::Half };
+    pub const SMALLEST: Shape =
+        Shape { state: 64, heads: 1, layers: 1, words: 10, weights: Weights::Half, multilingual: false };
 
     /// Writes a file of this shape with random weights, in memory: 43 MB for `TINY_EN`, 82 MB for `BASE_EN`.
     #[must_use]
@@ -48,6 +51,15 @@ impl Shape {
         file.encoder();
         file.decoder();
         file.bytes
+    }
+
+    /// Models of many languages have one token more.
+    fn vocabulary(&self) -> u32 {
+        VOCABULARY + u32::from(self.multilingual)
+    }
+
+    fn end_of_text(&self) -> u32 {
+        END_OF_TEXT + u32::from(self.multilingual)
     }
 }
 
@@ -83,7 +95,9 @@ impl File {
             // Mostly q8_0 (7), in version 2 of the quantisation (a factor of 1,000).
             Weights::Eight => 2_007,
         };
-        for number in [VOCABULARY, SOUND, state, heads, layers, TEXT, state, heads, layers, BANDS, kind] {
+        for number in
+            [self.shape.vocabulary(), SOUND, state, heads, layers, TEXT, state, heads, layers, BANDS, kind]
+        {
             self.number(number);
         }
     }
@@ -129,7 +143,8 @@ impl File {
         let state = self.shape.state;
         self.tensor("decoder.positional_embedding", &[state, TEXT], Store::Single, Filling::Random);
         let name = "decoder.token_embedding.weight";
-        self.tensor(name, &[state, VOCABULARY], self.matrices(), Filling::Embedding);
+        let words = self.shape.vocabulary();
+        self.tensor(name, &[state, words], self.matrices(), Filling::Embedding);
         for layer in 0..self.shape.layers {
             self.block(&format!("decoder.blocks.{layer}"), true);
         }
@@ -192,7 +207,7 @@ impl File {
         let row = dimensions.first().copied().unwrap_or(0);
         let rows = dimensions.iter().skip(1).product::<u32>();
         for number in 0..rows {
-            let zero = filling == Filling::Embedding && number == END_OF_TEXT;
+            let zero = filling == Filling::Embedding && number == self.shape.end_of_text();
             match store {
                 Store::Eight => self.row_of_eight(row / 32, zero),
                 Store::Half | Store::Single => {

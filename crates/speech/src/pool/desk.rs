@@ -61,6 +61,8 @@ impl Voice {
             end: said.end,
             confidence: decoded.confidence,
             stage,
+            language: decoded.language,
+            level: said.level,
         }));
     }
 
@@ -71,16 +73,18 @@ impl Voice {
 }
 
 /// An utterance and its times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Span {
     pub(super) segment: u64,
     pub(super) start: Duration,
     pub(super) end: Duration,
+    /// How loud it is, in dB against full scale.
+    pub(super) level: Option<f32>,
 }
 
 impl Span {
     pub(super) fn of(segment: &Segment) -> Span {
-        Span { segment: segment.number, start: segment.start, end: segment.end }
+        Span { segment: segment.number, start: segment.start, end: segment.end, level: segment.level() }
     }
 
     pub(super) fn gap(self, cause: GapCause) -> Gap {

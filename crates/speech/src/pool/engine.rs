@@ -53,6 +53,17 @@ pub struct Decoded {
     pub retried: bool,
     /// Whether there were words, left out because the engine's confidence in them was too low.
     pub unsure: bool,
+    /// The language that it heard, where it looked.
+    pub language: Option<Spoken>,
+}
+
+/// A language that was heard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spoken {
+    /// Two letters (ISO 639-1).
+    pub language: String,
+    /// How sure that is, 0..=1, among the languages that may be spoken.
+    pub probability: f32,
 }
 
 /// Why there are no words.

@@ -141,7 +141,7 @@ mod tests {
     fn put_off(segment: u64, seconds: u64) -> PutOff {
         let samples: Vec<i16> = (0..seconds * 16_000).map(|at| ((at % 40) as i16 - 20) * 300).collect();
         let voice = Arc::new(Voice::silent());
-        let said = Span { segment, start: Duration::ZERO, end: Duration::from_secs(seconds) };
+        let said = Span { segment, start: Duration::ZERO, end: Duration::from_secs(seconds), level: None };
         PutOff::new((&voice, StreamId(1)), said, &samples)
     }
 
@@ -179,7 +179,7 @@ mod tests {
         let mut later = Later::new(Duration::from_secs(60));
         let tone: Vec<i16> = (0..16_000).map(|at| ((at as f32 * 0.2).sin() * 8_000.0) as i16).collect();
         let voice = Arc::new(Voice::silent());
-        let said = Span { segment: 1, start: Duration::ZERO, end: Duration::from_secs(1) };
+        let said = Span { segment: 1, start: Duration::ZERO, end: Duration::from_secs(1), level: None };
         later.keep(PutOff::new((&voice, StreamId(1)), said, &tone));
         let back = later.next(JobId(1), Duration::ZERO).unwrap().samples;
         let error: f64 = tone

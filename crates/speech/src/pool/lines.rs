@@ -127,6 +127,8 @@ impl Lines {
             end: until.max(start),
             confidence,
             stage: Stage::Partial,
+            language: None,
+            level: None,
         }));
     }
 
@@ -148,6 +150,8 @@ impl Lines {
             end: last.end.max(first.start),
             confidence: open.confidence(),
             stage: Stage::Final,
+            language: None,
+            level: None,
         }));
     }
 

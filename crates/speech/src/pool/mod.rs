@@ -42,7 +42,7 @@ use std::{
 };
 
 pub use attention::Attention;
-pub use engine::{DecodeError, Decoded, Decoder, Engine, Stop};
+pub use engine::{DecodeError, Decoded, Decoder, Engine, Spoken, Stop};
 pub use ladder::{Ladder, Rung, RungStep};
 pub use stats::{DecodeCounts, FinalsBy, FrameCounts, LateCounts, SpeechStats};
 pub use stream::{Listener, Standing, StreamEngine, Told, Wish, Word};

@@ -6,6 +6,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use segue_media::{TapFrame, TapPayload, WideFrame, g711::Law};
 use segue_trigger::{Speaker, Stage};
 
+use super::Spoken;
+
 /// Tells the time of the gateway, since the Unix epoch. Called from every speech thread.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -120,6 +122,11 @@ pub struct Hypothesis {
     pub confidence: f32,
     /// Partial or final.
     pub stage: Stage,
+    /// The language that the engine heard, where it looked.
+    pub language: Option<Spoken>,
+    /// How loud it was: the mean power of its voiced part in dB against full scale, at most 0; `None` where nobody
+    /// measured it.
+    pub level: Option<f32>,
 }
 
 impl Hypothesis {

@@ -9,9 +9,10 @@ use std::{
 use segue_media::wav;
 use serde::Deserialize;
 use ureq::{Agent, http::StatusCode};
+use whisper_rs::{get_lang_id, get_lang_str};
 
 use super::{breaker::Breaker, failure::Failure, trust::Authorities};
-use crate::pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Stop};
+use crate::pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Spoken, Stop};
 
 /// Which service, and how it is asked.
 #[derive(Clone, PartialEq, Eq)]
@@ -119,7 +120,10 @@ impl Decoder for Asking {
         match answer {
             Ok(answer) => {
                 self.breaker(Breaker::succeeded);
-                Ok(answer.decoded())
+                // A service that was told the language only says it again.
+                let told = answer.language.as_deref().filter(|_| language.is_none()).and_then(code);
+                let heard = told.map(|language| Spoken { language, probability: LANGUAGE_TOLD });
+                Ok(Decoded { language: heard, ..answer.decoded() })
             }
             Err(Failure { reason, rest }) => {
                 let opened = self.breaker(|breaker| match rest {
@@ -186,6 +190,8 @@ impl Asking {
 #[derive(Debug, Deserialize)]
 struct Answer {
     text: String,
+    /// A name such as `english`, or a code.
+    language: Option<String>,
     #[serde(default)]
     segments: Vec<Part>,
 }
@@ -209,8 +215,15 @@ impl Answer {
         if nothing || text.is_empty() {
             return Decoded::default();
         }
-        Decoded { text, confidence, retried: false, unsure: false }
+        Decoded { text, confidence, ..Decoded::default() }
     }
+}
+
+/// The code of a language by its English name or code.
+fn code(name: &str) -> Option<String> {
+    let name = name.trim().to_lowercase();
+    let plain = name.bytes().all(|letter| letter.is_ascii_alphabetic());
+    plain.then(|| get_lang_id(&name)).flatten().and_then(get_lang_str).map(str::to_owned)
 }
 
 /// A `multipart/form-data` body (RFC 7578).
@@ -244,6 +257,8 @@ fn beginning(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
+/// Services do not tell how sure they are of a language: one utterance decides nothing, two do.
+const LANGUAGE_TOLD: f32 = 0.9;
 /// Does not occur in a sound but by a chance of 1 to 2 to the 200th.
 const BOUNDARY: &str = "segue-4d1f0b7c2a9e4b6f8c3d5e7a9b1c2d3e";
 /// An utterance has a few hundred characters; times and tokens of it a few thousand.

@@ -1,6 +1,7 @@
 //! whisper.cpp through whisper-rs: one shared model, one state and one thread of computing a decoder.
 
 mod guard;
+mod tongues;
 
 use std::{
     collections::BTreeMap,
@@ -20,9 +21,10 @@ use whisper_rs::{
 use crate::{
     ffi::with_abort,
     models::{Room, Shape, Traits, Verified},
-    pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Stop},
+    pool::{DecodeError, Decoded, Decoder, Engine, SpeechError, Spoken, Stop},
 };
 use guard::{Attempt, Verdict};
+use tongues::Tongues;
 
 /// How a model is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub struct WhisperOptions {
     /// Whether the model keeps room for 30 s of sound, as published, where [`UTTERANCE_LONGEST`] is enough for utterances: a
     /// decoder then takes nearly twice the memory. For comparing.
     pub whole: bool,
+    /// The languages that may be spoken, as ISO 639-1 codes, the likeliest first. With several of them and a model that
+    /// knows many, each decode tells which one it heard; where none is given for a voice, it is decoded in that one.
+    pub languages: Vec<String>,
 }
 
 /// The production engine.
@@ -42,6 +47,7 @@ pub struct WhisperEngine {
     model: Arc<WhisperContext>,
     traits: Traits,
     prompt: Arc<[i32]>,
+    tongues: Option<Arc<Tongues>>,
     /// Whether the guards judge what the model writes; nonsense is not judged.
     judged: bool,
     /// Threads of a decode in whisper.cpp's own manner; `None` for ours.
@@ -116,6 +122,14 @@ impl WhisperEngine {
         WhisperEngine::random_with(name, shape, seed, &WhisperOptions::default())
     }
 
+    /// The same model for voices that speak one of these languages, ISO 639-1, the likeliest first
+    /// ([`WhisperOptions::languages`]).
+    #[must_use]
+    pub fn for_languages(self, languages: &[String]) -> WhisperEngine {
+        let tongues = Tongues::of(&self.model, languages).map(Arc::new);
+        WhisperEngine { tongues, ..self }
+    }
+
     /// The same with options.
     ///
     /// # Errors
@@ -156,6 +170,7 @@ impl WhisperEngine {
             model: Arc::clone(&self.model),
             traits: self.traits,
             prompt: Arc::clone(&self.prompt),
+            tongues: self.tongues.clone(),
             judged: self.judged,
             plain_threads: self.plain_threads,
             pace: self.pace,
@@ -172,12 +187,13 @@ impl WhisperEngine {
         traits.suppress_blank &=
             (0..model.token_eot()).any(|token| model.token_to_str(token).is_ok_and(|text| text == " "));
         let prompt = prompt(&model, &options.vocabulary, traits).map_err(|error| unusable(name, &error))?;
-        let model = Arc::new(model);
+        let tongues = Tongues::of(&model, &options.languages).map(Arc::new);
         Ok(WhisperEngine {
             name: name.to_owned(),
-            model,
+            model: Arc::new(model),
             traits,
             prompt,
+            tongues,
             judged: true,
             plain_threads: None,
             pace: Pace::Most,
@@ -204,6 +220,7 @@ impl Engine for WhisperEngine {
             state,
             traits: self.traits,
             prompt: Arc::clone(&self.prompt),
+            tongues: self.tongues.clone(),
             judged: self.judged,
             plain_threads: self.plain_threads,
             pace: self.pace,
@@ -218,6 +235,7 @@ struct WhisperDecoder {
     state: WhisperState,
     traits: Traits,
     prompt: Arc<[i32]>,
+    tongues: Option<Arc<Tongues>>,
     judged: bool,
     plain_threads: Option<i32>,
     pace: Pace,
@@ -244,18 +262,35 @@ impl Decoder for WhisperDecoder {
             Some(_) => room,
             None => audio_context(sound.len(), self.traits, room),
         };
+        let (first, spoken) = self.identified(context, language, stop)?;
+        let language = match &spoken {
+            Some(spoken) if language.is_none() && spoken.probability >= TAKEN => {
+                Some(spoken.language.clone())
+            }
+            Some(_) | None => language.map(str::to_owned),
+        };
+        let decoded = |decoded: Decoded| Ok(Decoded { language: spoken.clone(), ..decoded });
         if !self.judged {
-            let Attempt { text, probability, .. } = self.attempt(context, language, stop)?;
-            return Ok(Decoded { text, confidence: probability, ..Decoded::default() });
+            return decoded(Decoded {
+                text: first.text,
+                confidence: first.probability,
+                ..Decoded::default()
+            });
         }
+        let mut attempt = first;
         for (context, retried) in [(context, false), (widened(context, &self.model), true)] {
-            let attempt = self.attempt(context, language, stop)?;
+            if retried {
+                attempt = self.attempt(context, language.as_deref(), stop)?;
+            }
             match guard::judge(&attempt, seconds(sound.len()), self.traits.confidence_min) {
                 Verdict::Words(text) => {
-                    return Ok(Decoded { text, confidence: attempt.probability, retried, unsure: false });
+                    let confidence = attempt.probability;
+                    return decoded(Decoded { text, confidence, retried, ..Decoded::default() });
                 }
-                Verdict::Nothing => return Ok(Decoded { retried, ..Decoded::default() }),
-                Verdict::Unsure => return Ok(Decoded { retried, unsure: true, ..Decoded::default() }),
+                Verdict::Nothing => return decoded(Decoded { retried, ..Decoded::default() }),
+                Verdict::Unsure => {
+                    return decoded(Decoded { retried, unsure: true, ..Decoded::default() });
+                }
                 Verdict::Broken => tracing::debug!(context, retried, "a hypothesis repeats itself"),
             }
         }
@@ -264,6 +299,30 @@ impl Decoder for WhisperDecoder {
 }
 
 impl WhisperDecoder {
+    /// The first attempt, and the language that was heard where several may be. What the encoder found is asked for the
+    /// language too, which costs one step of the decoder; if it is another than was taken for likely, and the voice
+    /// has none of its own, the words are decoded again in that language.
+    fn identified(
+        &mut self,
+        context: i32,
+        language: Option<&str>,
+        stop: &Stop,
+    ) -> Result<(Attempt, Option<Spoken>), DecodeError> {
+        let Some(tongues) = self.tongues.clone() else {
+            return Ok((self.attempt(context, language, stop)?, None));
+        };
+        let taken = language.unwrap_or(tongues.likeliest());
+        let attempt = self.attempt(context, Some(taken), stop)?;
+        let spoken = tongues.heard(&mut self.state, self.plain_threads.unwrap_or(1));
+        let spoken = spoken.map_err(|error| DecodeError::Failed(error.to_string()))?;
+        let other = language.is_none() && spoken.language != taken;
+        // A guess is not worth a second decode: the likeliest language keeps its words then.
+        if other && spoken.probability >= TAKEN {
+            return Ok((self.attempt(context, Some(&spoken.language), stop)?, Some(spoken)));
+        }
+        Ok((attempt, Some(spoken)))
+    }
+
     fn attempt(&mut self, context: i32, language: Option<&str>, stop: &Stop) -> Result<Attempt, DecodeError> {
         let prompt = Arc::clone(&self.prompt);
         let mut parameters: FullParams<'_, '_> = self.parameters(language).clone();
@@ -393,6 +452,8 @@ fn quiet_whisper() {
     ONCE.call_once(crate::ffi::hook_whisper_log);
 }
 
+/// From so much on, a language that was heard is decoded in.
+const TAKEN: f32 = 0.7;
 /// whisper.cpp refuses less than 100 ms.
 const SOUND_MIN: usize = 1_760;
 const CONTEXT_MIN: i32 = 192;

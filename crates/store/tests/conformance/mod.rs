@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use segue_acd::{AgentId, QueueId};
 use segue_call::{
-    Action, Brief, CallId, CallRecord, EndedBy, Entry, Event, Fact, HandoffState, Milestone, Phase,
+    Action, Brief, CallId, CallRecord, Conversation, EndedBy, Entry, Event, Fact, HandoffState, Milestone,
+    Phase,
 };
 use segue_store::{ActionDigest, LogLine, PolicyText, Store, What};
 use segue_trigger::{Advice, Decision, Reason, Speaker, Stage, Utterance, UtteranceId};
@@ -64,6 +65,7 @@ pub(crate) fn utterance(id: u32, text: &str, stage: Stage) -> Utterance {
         end: at(u64::from(id) * 1_000 + 800),
         confidence: 0.87,
         stage,
+        level: None,
     }
 }
 
@@ -112,12 +114,21 @@ pub(crate) fn brief(handoff: u32) -> Arc<Brief> {
         priority_because: vec!["premium +20".to_owned()],
         customer: [("name".to_owned(), "Sarah".to_owned())].into(),
         missing: Vec::new(),
+        language: None,
         whisper: "Sarah wants a refund.".to_owned(),
     })
 }
 
 pub(crate) fn record(ended: Duration) -> CallRecord {
-    CallRecord { started: START, ended, ended_by: EndedBy::Caller, handoffs: Vec::new(), utterances: 3 }
+    CallRecord {
+        started: START,
+        ended,
+        ended_by: EndedBy::Caller,
+        handoffs: Vec::new(),
+        utterances: 3,
+        language: None,
+        conversation: Conversation::default(),
+    }
 }
 
 /// A call with one handoff that went well, as lines 0 to 7.

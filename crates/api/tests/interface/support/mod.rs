@@ -226,6 +226,7 @@ pub(crate) fn said(id: u32, text: &str) -> Utterance {
         end: start + Duration::from_millis(900),
         confidence: 0.9,
         stage: Stage::Final,
+        level: None,
     }
 }
 
@@ -265,6 +266,7 @@ fn brief(order: &HandoffOrder) -> Arc<Brief> {
         priority_because: vec!["premium +20".to_owned()],
         customer: [("customer_id".to_owned(), "42".to_owned())].into(),
         missing: vec!["order number".to_owned()],
+        language: None,
         whisper: "The caller wants a refund.".to_owned(),
     })
 }
