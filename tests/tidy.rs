@@ -21,8 +21,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store", &["acd", "call", "trigger"]),
     ("api", &["acd", "call", "trigger"]),
     ("sim", &["acd", "call", "trigger"]),
+    ("lab", &["trigger"]),
     ("load", &["media", "sip"]),
-    ("gateway", &["acd", "api", "bot", "call", "load", "media", "sip", "speech", "store", "trigger"]),
+    ("gateway", &["acd", "api", "bot", "call", "lab", "load", "media", "sip", "speech", "store", "trigger"]),
 ];
 
 /// Crates whose rules take an event and `now` and give actions, and nothing else.
