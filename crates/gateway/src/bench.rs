@@ -1,6 +1,6 @@
 //! `segue bench`: measures this machine. Without another word it measures what a call's sound costs.
 
-mod bar;
+pub(crate) mod bar;
 mod live;
 mod media;
 mod process;

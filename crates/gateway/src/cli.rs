@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Loads a SIP system with calls and real sound, and says what it stands: this gateway or any other.
     Load(Box<segue_load::LoadArgs>),
+    /// Holds past calls against trigger rules: how often they are right, how early, and what other rules would change.
+    Backtest(BacktestArgs),
     /// Speech models: what there is, what is here, and getting one.
     Models(ModelsArgs),
 }
@@ -143,6 +145,36 @@ pub(crate) struct WerArgs {
     /// Write all figures, and what was heard in each file, to this file.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Which calls to hold against which rules.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BacktestArgs {
+    /// Files of past calls, one call a line of JSON; of a folder, every .jsonl file. `crates/lab/README.md` has the shape.
+    #[arg(required = true)]
+    pub(crate) calls: Vec<PathBuf>,
+    /// The rules.
+    #[arg(long, default_value = "config/triggers/explicit.toml")]
+    pub(crate) triggers: PathBuf,
+    /// Other rules, to see what they would change.
+    #[arg(long)]
+    pub(crate) with: Option<PathBuf>,
+    /// What it costs when a caller who needs a human gets none, in units of a needless handoff.
+    #[arg(long, default_value_t = 5.0, value_parser = cost)]
+    pub(crate) cost_missed: f64,
+    /// Write all figures to this file.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+    /// Write a line for each call to this file.
+    #[arg(long)]
+    pub(crate) csv: Option<PathBuf>,
+}
+
+fn cost(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(cost) if cost.is_finite() && cost >= 0.0 => Ok(cost),
+        _ => Err("a cost is a number, 0 or more".to_owned()),
+    }
 }
 
 /// What to do with models.

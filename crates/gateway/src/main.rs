@@ -2,6 +2,7 @@
 //!
 //! Read `run` of a subcommand as its story; `gateway` wires the parts, `call` drives one call.
 
+mod backtest;
 mod bench;
 mod call;
 mod check;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Load(args) => Ok(load::run(&args)),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Models(args) => models::run(&args),
     };
     match outcome {

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 /// Draws a bar over itself, on a terminal alone; takes it away when all is done.
-pub(super) fn draw(what: &str, done: usize, all: usize, unit: &str) {
+pub(crate) fn draw(what: &str, done: usize, all: usize, unit: &str) {
     let mut out = std::io::stderr().lock();
     if !out.is_terminal() {
         return;

@@ -109,6 +109,19 @@ pub(crate) fn load(path: &Path, environment: &BTreeMap<String, String>) -> Resul
     }
 }
 
+/// The rules of one file, compiled.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn load_rules(path: &Path) -> Result<RuleSet, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let rules = read_rules(path, &mut problems);
+    match rules.and_then(|rules| RuleSet::new(&rules).ok()) {
+        Some(set) if problems.is_empty() => Ok(set),
+        _ => Err(problems),
+    }
+}
+
 /// The rules, and whether their patterns can be read.
 fn read_rules(path: &Path, problems: &mut Vec<Problem>) -> Option<Rules> {
     let rules = read_file::<Rules>(path, problems)?;
