@@ -285,3 +285,57 @@ const ROWS: [&str; 12] = [
 const CHUNK: usize = 1 << 16;
 const REFUSALS_TOLD: u64 = 10;
 const CHANGES_TOLD: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/triggers/explicit.toml")
+    }
+
+    fn args(folder: &Path) -> BacktestArgs {
+        BacktestArgs {
+            calls: vec![folder.to_owned()],
+            triggers: rules(),
+            with: None,
+            cost_missed: 5.0,
+            json: Some(folder.join("figures.json")),
+            csv: Some(folder.join("calls.csv")),
+        }
+    }
+
+    #[test]
+    fn a_folder_of_calls_becomes_figures_and_a_line_for_each_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let call = r#"{"id":"say \"a\"","turns":[{"speaker":"caller","text":"an agent please"}],"label":{"handoff":true}}"#;
+        std::fs::write(folder.path().join("calls.jsonl"), format!("{call}\n{call}\n")).unwrap();
+        assert_eq!(run(&args(folder.path())).unwrap(), ExitCode::SUCCESS);
+        let csv = std::fs::read_to_string(folder.path().join("calls.csv")).unwrap();
+        let line = r#""say ""a""",true,true,"T01","explicit_request",1,6.0,"an agent""#;
+        assert_eq!(csv.lines().collect::<Vec<_>>()[1..], [line, line]);
+        let figures = std::fs::read(folder.path().join("figures.json")).unwrap();
+        let figures: serde_json::Value = serde_json::from_slice(&figures).unwrap();
+        assert_eq!(figures["rules"]["precision"], 1.0);
+        assert_eq!(figures["rules"]["rules"]["T01"]["handoffs"], 2);
+    }
+
+    #[test]
+    fn a_line_that_is_no_call_leaves_the_others_and_an_unhappy_exit() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("calls.jsonl"), "{\"id\":\"a\",\"turns\":[]}\nnothing\n").unwrap();
+        let args = BacktestArgs { with: Some(rules()), ..args(folder.path()) };
+        assert_eq!(run(&args).unwrap(), ExitCode::FAILURE);
+        let figures = std::fs::read(folder.path().join("figures.json")).unwrap();
+        let figures: serde_json::Value = serde_json::from_slice(&figures).unwrap();
+        assert_eq!((&figures["lines_refused"], &figures["rules"]["calls"]), (&1.into(), &1.into()));
+        assert_eq!(figures["changes"]["changed"], 0);
+    }
+
+    #[test]
+    fn a_folder_without_calls_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = run(&args(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("holds no .jsonl file"), "{error}");
+    }
+}

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     call::{Calls, Parts},
     clock::Clock,
-    config::{Config, RecordingMode},
+    config::{Config, RecordingMode, Store as StoreSettings},
     distribution::{Distribution, Request},
     homer::Homer,
     media::MediaPlane,
@@ -88,6 +88,22 @@ fn engine_config(settings: &crate::config::Media) -> EngineConfig {
     }
 }
 
+/// Opens the store, marks what a crash left behind, and keeps its writer and its forgetting among the tasks.
+async fn open_store(
+    settings: &StoreSettings,
+    clock: Clock,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<Store> {
+    if let Some(folder) = settings.path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("store.path: {}", folder.display()))?;
+    }
+    let (store, writer) = Store::open(&settings.path, StoreConfig::default()).await?;
+    tasks.spawn(writer.run());
+    upkeep::mark_lost(&store, clock).await?;
+    tasks.spawn(upkeep::forget_old(store.clone(), clock, settings.keep_days));
+    Ok(store)
+}
+
 /// Starts the recorder, unless nobody may be recorded.
 fn start_recorder(settings: &crate::config::Recording) -> anyhow::Result<Option<(Recorder, JoinHandle<()>)>> {
     if settings.mode == RecordingMode::Off {
@@ -106,13 +122,7 @@ impl Gateway {
     pub(crate) async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let settings = config.settings;
         let mut part_tasks = JoinSet::new();
-        if let Some(folder) = settings.store.path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("store.path: {}", folder.display()))?;
-        }
-        let (store, writer) = Store::open(&settings.store.path, StoreConfig::default()).await?;
-        part_tasks.spawn(writer.run());
-        upkeep::mark_lost(&store, clock).await?;
-        part_tasks.spawn(upkeep::forget_old(store.clone(), clock, settings.store.keep_days));
+        let store = open_store(&settings.store, clock, &mut part_tasks).await?;
         let media = MediaPlane::start(&settings.media, &engine_config(&settings.media), clock)
             .context("the media threads cannot start")?;
         let (voice, voice_thread) =
