@@ -27,6 +27,19 @@ pub enum News {
     Agent(AgentSnapshot),
     /// A queue changed.
     Queue(QueueSnapshot),
+    /// Recognition gave something up, or took it back.
+    Recognition(RecognitionStep),
+}
+
+/// A step on the ladder of recognition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecognitionStep {
+    /// The rung it stood on.
+    pub from: &'static str,
+    /// The rung it stands on.
+    pub to: &'static str,
+    /// How long finals waited then.
+    pub wait: Duration,
 }
 
 /// One piece of news with its number.

@@ -27,7 +27,7 @@ pub use desk::{
     Answer, Asked, CallFound, CallQuery, CallsFound, Desk, DeskError, Readiness, RecordingOrder,
     RecordingState,
 };
-pub use feed::{Feed, FeedItem, Gap, News};
+pub use feed::{Feed, FeedItem, Gap, News, RecognitionStep};
 pub use openapi::document;
 pub use problem::Problem;
 pub use routes::{paths, router};

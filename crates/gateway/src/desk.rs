@@ -191,6 +191,7 @@ impl Desk for GatewayDesk {
 
     fn metrics(&self) -> String {
         crate::metrics::population(self.calls.len(), self.parts.media.legs());
+        self.parts.measure_speech();
         self.metrics.render()
     }
 }

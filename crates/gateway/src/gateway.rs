@@ -127,7 +127,8 @@ impl Gateway {
             .context("the media threads cannot start")?;
         let (voice, voice_thread) =
             Voice::start(Arc::new(Flite), &settings.synthesis).context("the voice cannot start")?;
-        let speech = recognition::start(&settings.recognition, clock)?;
+        let feed = Arc::new(Feed::new(clock.now(), settings.api.events_kept));
+        let speech = recognition::start(&settings.recognition, clock, &feed)?;
         let texts = TextLanguages::among(settings.recognition.codes().iter().map(String::as_str));
         let agents = config.people.agents.iter().map(|agent| (agent.id.clone(), agent.clone())).collect();
         let queues = config.people.queues.iter().map(|queue| queue.id.0.clone()).collect();
@@ -151,7 +152,6 @@ impl Gateway {
         let (door, knocks) = mpsc::channel(256);
         part_tasks.spawn(forward(events, door.clone()));
         part_tasks.spawn(signalling::watch_trunks(sip.clone()));
-        let feed = Feed::new(clock.now(), settings.api.events_kept);
         let parts = Parts {
             clock,
             settings,
@@ -235,6 +235,7 @@ impl Gateway {
             self.reap();
             metrics::population(self.calls.len(), self.parts.media.legs());
             metrics::refused(&self.parts.sip.counts().refused);
+            self.parts.measure_speech();
             if stop_at.is_some() && self.calls.len() == 0 {
                 return self.take_down(false).await;
             }

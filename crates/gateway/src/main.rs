@@ -18,6 +18,7 @@ mod load;
 mod media;
 mod metrics;
 mod models;
+mod overload;
 mod recognition;
 mod recording;
 mod serve;

@@ -51,6 +51,7 @@ pub(crate) async fn tend(recorder: PrometheusHandle) {
 }
 
 fn describe() {
+    crate::overload::describe();
     describe_gauge!("segue_calls", "Calls at this moment.");
     describe_gauge!("segue_legs", "Media legs at this moment.");
     describe_gauge!("segue_trunk_registered", "Whether our registration at a trunk holds: 1 or 0.");

@@ -3,63 +3,83 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use segue_api::Feed;
 use segue_speech::{
     Authorities, DeepgramEngine, DeepgramOptions, ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech,
     SpeechConfig, WhisperEngine, WhisperOptions,
+    pool::{Elsewhere, Engine},
 };
 
 use crate::{
     clock::Clock,
     config::{Recognition, RecognitionEngine, RemoteRecognition},
+    overload::Teller,
 };
 
-/// Starts recognition; `None` if it is switched off.
+/// Starts recognition; `None` if it is switched off. What it gives up under load is told to the feed.
 ///
 /// # Errors
 /// The model is missing, damaged or not allowed; the text says what to do.
-pub(crate) fn start(settings: &Recognition, clock: Clock) -> anyhow::Result<Option<Speech>> {
+pub(crate) fn start(
+    settings: &Recognition,
+    clock: Clock,
+    feed: &Arc<Feed>,
+) -> anyhow::Result<Option<Speech>> {
+    let mut pool = pool(settings, clock);
+    pool.watch = Some(Arc::new(Teller::new(clock, feed)));
     match settings.engine {
         // What that means is among the configuration's warnings.
         RecognitionEngine::None => Ok(None),
-        RecognitionEngine::Whisper => whisper(settings, clock).map(Some),
-        RecognitionEngine::Openai => elsewhere(settings, clock).map(Some),
-        RecognitionEngine::Deepgram => streaming(settings, clock).map(Some),
+        RecognitionEngine::Whisper => whisper(settings, pool).map(Some),
+        RecognitionEngine::Openai => elsewhere(settings, pool).map(Some),
+        RecognitionEngine::Deepgram => streaming(settings, pool).map(Some),
     }
 }
 
-fn whisper(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
+fn whisper(settings: &Recognition, mut config: SpeechConfig) -> anyhow::Result<Speech> {
     let catalogue = ModelCatalogue::load(&settings.models)?;
-    let verified = catalogue.verify(&settings.model)?;
     let options = WhisperOptions {
         allow_demo_model: settings.allow_demo_model,
         languages: settings.codes(),
         ..WhisperOptions::default()
     };
-    let engine = WhisperEngine::load(&verified, &options).context("recognition.model")?;
+    let load = |name: &str, key: &'static str| -> anyhow::Result<WhisperEngine> {
+        WhisperEngine::load(&catalogue.verify(name).context(key)?, &options).context(key)
+    };
+    let engine = load(&settings.model, "recognition.model")?;
+    if !settings.lighter_model.is_empty() {
+        config.lighter = Some(Arc::new(load(&settings.lighter_model, "recognition.lighter_model")?));
+    }
+    if settings.remote.overflow {
+        let engine: Arc<dyn Engine> = Arc::new(service(settings)?);
+        config.elsewhere = Some(Elsewhere { engine, requests: settings.remote.requests });
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut config = pool(settings, clock);
     config.workers = if settings.workers == 0 { (cores / 2).max(1) } else { settings.workers };
     Ok(Speech::start(config, Some(Arc::new(engine)))?)
 }
 
 /// Its workers only wait for answers, so there are as many as requests may be under way.
-fn elsewhere(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
+fn elsewhere(settings: &Recognition, mut config: SpeechConfig) -> anyhow::Result<Speech> {
+    config.workers = settings.remote.requests;
+    Ok(Speech::start(config, Some(Arc::new(service(settings)?)))?)
+}
+
+/// The service that is asked per utterance.
+fn service(settings: &Recognition) -> anyhow::Result<OpenAiEngine> {
     let remote = &settings.remote;
-    let engine = OpenAiEngine::new(OpenAiOptions {
+    Ok(OpenAiEngine::new(OpenAiOptions {
         address: remote.address.clone(),
         model: remote.model.clone(),
         key: Some(remote.key.clone()).filter(|key| !key.is_empty()),
         deadline: Duration::from_millis(remote.deadline_ms),
         vocabulary: String::new(),
         authorities: authorities(remote)?,
-    });
-    let mut config = pool(settings, clock);
-    config.workers = remote.requests;
-    Ok(Speech::start(config, Some(Arc::new(engine)))?)
+    }))
 }
 
 /// Neither workers nor utterances of ours: a thread and a connection for each voice.
-fn streaming(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
+fn streaming(settings: &Recognition, config: SpeechConfig) -> anyhow::Result<Speech> {
     let remote = &settings.remote;
     let engine = DeepgramEngine::new(DeepgramOptions {
         address: remote.address.clone(),
@@ -69,7 +89,7 @@ fn streaming(settings: &Recognition, clock: Clock) -> anyhow::Result<Speech> {
         authorities: authorities(remote)?,
     })
     .context("recognition.remote")?;
-    Ok(Speech::start_streaming(pool(settings, clock), Arc::new(engine)))
+    Ok(Speech::start_streaming(config, Arc::new(engine)))
 }
 
 fn authorities(remote: &RemoteRecognition) -> anyhow::Result<Authorities> {
@@ -83,5 +103,6 @@ fn pool(settings: &Recognition, clock: Clock) -> SpeechConfig {
     let mut config = SpeechConfig::new(Arc::new(move || clock.now()));
     config.partial_interval = Duration::from_millis(settings.partial_interval_ms);
     config.streams_max = settings.voices_max;
+    config.put_off_max = Duration::from_secs(settings.late_seconds_max);
     config
 }

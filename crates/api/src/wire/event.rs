@@ -134,6 +134,18 @@ pub(crate) enum EventData {
     Agent(Box<Agent>),
     /// `segue.queue.changed`.
     Queue(Box<Queue>),
+    /// `segue.recognition.rung`: recognition gave something up under load, or took it back.
+    Recognition {
+        /// The rung it stood on: `full`, `slower`, `slowest`, `finals_only`, `without_bot`, `overflow` or
+        /// `caller_only`.
+        #[schema(example = "full")]
+        from: &'static str,
+        /// The rung it stands on.
+        #[schema(example = "finals_only")]
+        to: &'static str,
+        /// How long finals waited for a decoder then, milliseconds.
+        wait_ms: u64,
+    },
 }
 
 /// What the rules found.
@@ -165,6 +177,16 @@ impl From<&FeedItem> for CloudEvent {
                 queue.id.0.clone(),
                 "segue.queue.changed",
                 EventData::Queue(Box::new(queue.into())),
+            ),
+            News::Recognition(step) => (
+                "node",
+                "recognition".to_owned(),
+                "segue.recognition.rung",
+                EventData::Recognition {
+                    from: step.from,
+                    to: step.to,
+                    wait_ms: u64::try_from(step.wait.as_millis()).unwrap_or(u64::MAX),
+                },
             ),
         };
         Self {

@@ -11,7 +11,7 @@ use segue_store::{PolicyText, Store};
 use segue_trigger::RuleSet;
 
 use crate::{
-    clock::Clock, config::Settings, distribution::Distribution, homer::Homer, media::MediaPlane,
+    clock::Clock, config::Settings, distribution::Distribution, homer::Homer, media::MediaPlane, overload,
     recording::Recorder, voice::Voice,
 };
 
@@ -46,9 +46,18 @@ pub(crate) struct Parts {
     /// What live calls look like.
     pub(crate) board: Board,
     /// News for subscribers.
-    pub(crate) feed: Feed,
+    pub(crate) feed: Arc<Feed>,
     /// The way to the Homer collector, if there is one.
     pub(crate) homer: Option<Homer>,
     /// Where recordings go, unless they are off.
     pub(crate) recorder: Option<Recorder>,
+}
+
+impl Parts {
+    /// Brings the metrics of recognition up to date.
+    pub(crate) fn measure_speech(&self) {
+        if let Some(speech) = &self.speech {
+            overload::measure(&speech.stats());
+        }
+    }
 }

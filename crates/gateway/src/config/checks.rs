@@ -58,7 +58,9 @@ fn check_recognition(
     let recognition = &settings.recognition;
     let remote = &recognition.remote;
     let begins = |schemes: [&str; 2]| schemes.iter().any(|scheme| remote.address.starts_with(scheme));
-    if recognition.engine == RecognitionEngine::Openai && !begins(["http://", "https://"]) {
+    let whisper = recognition.engine == RecognitionEngine::Whisper;
+    let asked = recognition.engine == RecognitionEngine::Openai || (whisper && remote.overflow);
+    if asked && !begins(["http://", "https://"]) {
         problems.push(document.complain(
             "recognition.remote.address",
             "is no address of a service",
@@ -85,6 +87,18 @@ fn check_recognition(
         let what = format!("there is no file {}", authorities.display());
         let remedy = "paths are relative to the working directory";
         problems.push(document.complain("recognition.remote.authorities", what, remedy));
+    }
+    for (key, set) in [
+        ("recognition.remote.overflow", remote.overflow),
+        ("recognition.lighter_model", !recognition.lighter_model.is_empty()),
+    ] {
+        if set && !whisper {
+            warnings.push(document.complain(
+                key,
+                "is of no use: only engine = \"whisper\" gives way to it",
+                "set engine = \"whisper\", or leave it out",
+            ));
+        }
     }
     if recognition.voices_max == 0 {
         problems.push(document.complain(

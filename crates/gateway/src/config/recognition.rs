@@ -40,6 +40,10 @@ pub(crate) struct Recognition {
     pub(crate) languages: Vec<Language>,
     /// Voices listened to at a time.
     pub(crate) voices_max: usize,
+    /// A model that costs less, for times when finals wait longer than a second; empty: none.
+    pub(crate) lighter_model: String,
+    /// Seconds of agents' speech that may wait until there is time; 0: what cannot be decoded at once is a gap.
+    pub(crate) late_seconds_max: u64,
     /// The service for `engine = "openai"` and `engine = "deepgram"`.
     pub(crate) remote: RemoteRecognition,
 }
@@ -55,6 +59,8 @@ impl Default for Recognition {
             partial_interval_ms: 1_000,
             languages: Vec::new(),
             voices_max: 512,
+            lighter_model: String::new(),
+            late_seconds_max: 1_800,
             remote: RemoteRecognition::default(),
         }
     }
@@ -74,6 +80,8 @@ pub(crate) struct RemoteRecognition {
     pub(crate) authorities: PathBuf,
     /// Milliseconds that one request may take, or a connection until it is greeted.
     pub(crate) deadline_ms: u64,
+    /// Whether it helps out `engine = "whisper"` when finals wait longer than two seconds.
+    pub(crate) overflow: bool,
     /// Requests under way at a time; a streaming service has a connection for each voice.
     pub(crate) requests: usize,
 }
@@ -86,6 +94,7 @@ impl Default for RemoteRecognition {
             key: String::new(),
             authorities: PathBuf::new(),
             deadline_ms: 4_000,
+            overflow: false,
             requests: 16,
         }
     }
