@@ -40,6 +40,7 @@ impl CallSnapshot {
             outline,
             legs: Vec::new(),
             transcript: Vec::new(),
+            gaps: Vec::new(),
             handoffs: Vec::new(),
             bot_confidence: None,
             conversation: Conversation::default(),
@@ -88,7 +89,7 @@ impl CallSnapshot {
                     handoff.waiting = Some((*position, *wait));
                 }
             }
-            Milestone::Saying { .. } | Milestone::Recording(_) => {}
+            Milestone::Saying { .. } | Milestone::Recording(_) | Milestone::TranscriptGap(_) => {}
             Milestone::Conversation(news) => self.went(news),
             Milestone::Leg { attempt, party, up } => {
                 self.leg(*attempt, *party).up = *up;
@@ -146,6 +147,11 @@ impl CallSnapshot {
                 let leg = self.leg(record.attempt, record.party);
                 leg.quality = Some(record.quality);
                 leg.packets = Some(record.packets);
+            }
+            Entry::TranscriptGap(gap) => {
+                if self.gaps.len() < GAPS_MAX {
+                    self.gaps.push(*gap);
+                }
             }
             Entry::CallRecord(record) => self.recorded(record),
         }
@@ -324,6 +330,9 @@ impl HandoffSnapshot {
         Self { record, brief: None, queue: None, skills: BTreeSet::new(), waiting: None }
     }
 }
+
+/// Holes shown of one call; a transcript with more of them is no transcript.
+const GAPS_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use std::{
 use segue_acd::{Activity, AgentId, Language, Presence, QueueId, Skill, WaitEstimate};
 use segue_call::{
     AttemptId, Brief, CallId, Conversation, EndedBy, HandoffRecord, HandoffState, LegQuality, PacketCounts,
-    Party, Phase,
+    Party, Phase, TranscriptGap,
 };
 use segue_trigger::{Utterance, UtteranceId};
 
@@ -58,6 +58,8 @@ pub struct CallSnapshot {
     pub legs: Vec<LegSnapshot>,
     /// Final utterances of everybody, in the order in which they began.
     pub transcript: Vec<Utterance>,
+    /// Holes in it, in the order in which they were told.
+    pub gaps: Vec<TranscriptGap>,
     /// Its handoffs, in order. The last one is the one that requests are about.
     pub handoffs: Vec<HandoffSnapshot>,
     /// The bot's last confidence in 0..=1, if it told any.

@@ -28,7 +28,9 @@ pub use event::{AgentChoice, Declared, DialFailure, Event, HandoffOrder, LegEnd,
 pub use party::{AttemptId, CallId, Party, PlaybackId};
 pub use policy::{Limits, Message, Policy, PolicyError, PromptError, Prompts, Routes, Speech, Times};
 pub use quality::{LegQuality, LegRecord, PacketCounts, SoundQuality};
-pub use record::{CallRecord, EndedBy, Entry, HandoffRecord, Milestone, RecordingNews};
+pub use record::{
+    CallRecord, EndedBy, Entry, GapCause, HandoffRecord, Milestone, RecordingNews, TranscriptGap,
+};
 pub use start::{CallStart, CallerIdentity};
 pub use state::{HandoffState, Phase};
 pub use writer::{BriefInput, WhisperLimit, Writer};

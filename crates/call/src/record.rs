@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use segue_acd::{AgentId, Language, QueueId, WaitEstimate};
-use segue_trigger::{Decision, Reason, Utterance, UtteranceId};
+use segue_trigger::{Decision, Reason, Speaker, Utterance, UtteranceId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -75,8 +75,39 @@ pub enum Entry {
     },
     /// A leg's sound is over; told by the gateway, perhaps after the sum of the call.
     LegMeasured(LegRecord),
+    /// The transcript has a hole; told by the gateway, perhaps after the sum of the call.
+    TranscriptGap(TranscriptGap),
     /// The whole call, once, at its end.
     CallRecord(CallRecord),
+}
+
+/// Somebody said something that is not known. Times are since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TranscriptGap {
+    /// Whose words are missing.
+    pub speaker: Speaker,
+    /// From when.
+    pub start: Duration,
+    /// Until when.
+    pub end: Duration,
+    /// Why.
+    pub cause: GapCause,
+}
+
+/// Why something said is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// Recognition could not keep up.
+    Overload,
+    /// Sound never came from the network.
+    AudioLost,
+    /// Sound came faster than it was taken.
+    FramesDropped,
+    /// The engine failed or took too long.
+    EngineFailed,
+    /// The gateway went down before it was decoded.
+    Stopped,
 }
 
 /// The sum of a call.
@@ -245,6 +276,8 @@ pub enum Milestone {
     Conversation(ConversationNews),
     /// The call's recording began, paused, went on or ended. Told by the gateway, not by the call.
     Recording(RecordingNews),
+    /// The transcript has a hole. Told by the gateway, not by the call.
+    TranscriptGap(TranscriptGap),
     /// The brief was rewritten.
     Brief(Arc<Brief>),
     /// The call is over.

@@ -162,6 +162,7 @@ impl World {
             | Milestone::Quality { .. }
             | Milestone::Recording(_)
             | Milestone::Conversation(_)
+            | Milestone::TranscriptGap(_)
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }

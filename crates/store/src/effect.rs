@@ -143,7 +143,7 @@ async fn apply_entry(connection: &mut SqliteConnection, row: &Row, entry: &Entry
                 .await?;
             state(connection, row, *handoff, *last).await
         }
-        Entry::LegMeasured(_) | Entry::Echo { .. } => Ok(()),
+        Entry::LegMeasured(_) | Entry::Echo { .. } | Entry::TranscriptGap(_) => Ok(()),
         Entry::CallRecord(record) => end_call(connection, row, record).await,
     }
 }

@@ -179,7 +179,7 @@ impl Row {
             What::Event { event, actions } => {
                 (event_kind(&event), Some(actions.to_string()), json(&event)?, Effect::None)
             }
-            What::Entry(entry @ (Entry::LegMeasured(_) | Entry::Echo { .. })) => {
+            What::Entry(entry @ (Entry::LegMeasured(_) | Entry::Echo { .. } | Entry::TranscriptGap(_))) => {
                 ("entry", None, json(&entry)?, Effect::None)
             }
             What::Entry(entry) => ("entry", None, json(&entry)?, Effect::Entry(Box::new(entry))),

@@ -180,6 +180,22 @@ async fn a_call_replays_with_the_same_decisions() {
 }
 
 #[tokio::test]
+async fn words_that_came_after_the_end_are_in_the_transcript_and_replay_with_the_rest() {
+    let log = logged().await;
+    let before = log.store.replay(&call(), None).await.unwrap().unwrap();
+    let event = log.store.events(&call(), 0).await.unwrap().last().unwrap().seq;
+    let seq = event.max(log.store.entries(&call()).await.unwrap().last().unwrap().0) + 1;
+    let what = What::Event { event: said(9, "it leaves today", Stage::Late), actions: ActionDigest::of(&[]) };
+    let at = BEGIN + Duration::from_secs(900);
+    log.store.promise(LogLine { call: call(), seq, at, what }).await.unwrap();
+    let transcript = log.store.transcript(&call()).await.unwrap();
+    assert_eq!(transcript.last().unwrap().text, "it leaves today");
+    assert_eq!(transcript.last().unwrap().stage, Stage::Late);
+    let replay = log.store.replay(&call(), None).await.unwrap().unwrap();
+    assert_eq!((replay.differences.as_slice(), replay.events), ([].as_slice(), before.events + 1));
+}
+
+#[tokio::test]
 async fn a_listing_names_the_caller_and_the_language() {
     let log = logged().await;
     let listed = log.store.calls(&CallFilter::default()).await.unwrap().calls;

@@ -16,8 +16,10 @@ use crate::{
 pub(crate) enum Finding {
     /// A request, with the words that were it.
     Request(String),
-    /// Something like a request that is none, or none yet, with the reason.
+    /// Something like a request that is none, with the reason.
     No(String),
+    /// A request if nothing else is said: the next words decide.
+    NotYet(String),
 }
 
 /// The compiled rules of one language.
@@ -107,7 +109,7 @@ impl Requests {
         if let Some(found) = self.refusal(&heard) {
             return Finding::Request(self.quote(&heard, &found));
         }
-        let mut because = "no request for a human in it".to_owned();
+        let mut finding = Finding::No("no request for a human in it".to_owned());
         for start in 0..heard.words.len() {
             for pattern in &self.patterns {
                 let Some(found) = pattern.match_at(&heard.meanings, start) else { continue };
@@ -116,15 +118,14 @@ impl Requests {
                 }
                 match self.objection(&heard, &found) {
                     None => return Finding::Request(self.quote(&heard, &found)),
-                    Some(objection) => because = objection,
+                    Some(objection) => finding = objection,
                 }
             }
         }
-        let mut finding = Finding::No(because);
         for (from, to) in parts(&heard.words) {
             match self.whole(&heard, from, to) {
                 Some(request @ Finding::Request(_)) => return request,
-                Some(no) => finding = no,
+                Some(other) => finding = other,
                 None => {}
             }
         }
@@ -170,14 +171,14 @@ impl Requests {
         true
     }
 
-    fn objection(&self, heard: &Heard<'_>, found: &Found) -> Option<String> {
+    fn objection(&self, heard: &Heard<'_>, found: &Found) -> Option<Finding> {
         if let Some(compound) = self.compound(heard, found) {
-            return Some(compound);
+            return Some(Finding::No(compound));
         }
         if let Some(guard) = self.guards.against(&heard.words, found.start, found.end()) {
-            return Some(guard);
+            return Some(Finding::No(guard));
         }
-        self.unfinished(heard, found)
+        self.unfinished(heard, found).map(Finding::NotYet)
     }
 
     fn compound(&self, heard: &Heard<'_>, found: &Found) -> Option<String> {
@@ -236,10 +237,10 @@ impl Requests {
         }
         let found = first?;
         if let Some(objection) = self.objection(heard, &found) {
-            return Some(Finding::No(objection));
+            return Some(objection);
         }
         if heard.unsettled && !heard.completed && to == heard.words.len() {
-            return Some(Finding::No(format!("`{}` may go on", quote(heard, &found))));
+            return Some(Finding::NotYet(format!("`{}` may go on", quote(heard, &found))));
         }
         Some(Finding::Request(self.quote(heard, &found)))
     }

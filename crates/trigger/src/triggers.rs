@@ -78,6 +78,8 @@ pub struct Triggers {
     held: BTreeSet<usize>,
     /// The language that is spoken, as far as is known.
     spoken: String,
+    /// The last words were a request unless the next ones take it back.
+    waits: bool,
 }
 
 impl RuleSet {
@@ -210,6 +212,7 @@ impl Triggers {
             memory: Memory::default(),
             held: BTreeSet::new(),
             spoken: "en".to_owned(),
+            waits: false,
         }
     }
 
@@ -264,6 +267,12 @@ impl Triggers {
         &self.evaluations
     }
 
+    /// Whether a request was heard that the next words of the same utterance confirm or take back.
+    #[must_use]
+    pub fn waits_for_words(&self) -> bool {
+        self.waits
+    }
+
     fn key(&mut self, key: char) -> Option<Decision> {
         let fired = key == '0' && self.set.rules.dtmf_zero;
         let because = match (fired, key) {
@@ -277,6 +286,7 @@ impl Triggers {
 
     fn heard(&mut self, utterance: &Utterance) -> Option<Decision> {
         self.remember_turn(utterance.id);
+        self.waits = false;
         let set = Arc::clone(&self.set);
         let confidence_min = match utterance.stage {
             Stage::Partial => set.rules.partial_confidence_min,
@@ -363,6 +373,10 @@ impl Triggers {
                 request.get_or_insert(evidence);
             }
             Finding::No(because) => self.evaluate("T01", 0.0, false, because),
+            Finding::NotYet(because) => {
+                self.waits = true;
+                self.evaluate("T01", 0.0, false, because);
+            }
         }
     }
 

@@ -313,3 +313,20 @@ fn the_rules_survive_a_configuration_file_and_a_mistyped_key_is_refused() {
     assert_eq!(serde_json::from_str::<Rules>("{}").unwrap(), Rules::default());
     assert!(serde_json::from_str::<Rules>("{\"dtmf_zerro\": true}").is_err());
 }
+
+#[test]
+fn it_waits_for_words_while_a_request_may_still_turn_into_something_else() {
+    let mut triggers = triggers();
+    for (text, stage, waits) in [
+        ("my order", Stage::Partial, false),
+        ("agent", Stage::Partial, true),
+        ("agent told me", Stage::Partial, false),
+        ("talk to human", Stage::Partial, true),
+        ("talk to human resources", Stage::Partial, false),
+        ("agent", Stage::Partial, true),
+        ("agent", Stage::Final, false),
+    ] {
+        triggers.observe(Signal::Heard(&utterance(1, text, stage)));
+        assert_eq!(triggers.waits_for_words(), waits, "{text} {stage:?}");
+    }
+}

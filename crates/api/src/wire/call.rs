@@ -8,7 +8,7 @@ use super::{
     handoff::Handoff,
     quality::{LegQuality, PacketCounts},
     time,
-    words::{EndedBy, HandoffState, Party, Phase, Speaker, StateFilter},
+    words::{EndedBy, GapCause, HandoffState, Party, Phase, Speaker, StateFilter},
 };
 use crate::snapshot::{CallOutline, CallSnapshot, LegSnapshot};
 
@@ -91,6 +91,9 @@ pub(crate) struct CallWhole {
     pub(crate) conversation: Conversation,
     /// What was said, by everybody, in the order in which it was said.
     pub(crate) transcript: Vec<Utterance>,
+    /// What was said and is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gaps: Vec<TranscriptGap>,
     /// Its last handoff, with the brief.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) handoff: Option<Handoff>,
@@ -111,6 +114,32 @@ pub(crate) struct Leg {
     /// What came and went; known when the leg is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) packets: Option<PacketCounts>,
+}
+
+/// A hole in the transcript.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct TranscriptGap {
+    /// Whose words are missing.
+    pub(crate) speaker: Speaker,
+    /// From when, RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) start: String,
+    /// Until when, RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) end: String,
+    /// Why.
+    pub(crate) cause: GapCause,
+}
+
+impl From<&segue_call::TranscriptGap> for TranscriptGap {
+    fn from(gap: &segue_call::TranscriptGap) -> Self {
+        Self {
+            speaker: gap.speaker.into(),
+            start: time(gap.start),
+            end: time(gap.end),
+            cause: gap.cause.into(),
+        }
+    }
 }
 
 /// One finished piece of transcript.
@@ -161,6 +190,7 @@ impl From<&CallSnapshot> for CallWhole {
             legs: call.legs.iter().map(Into::into).collect(),
             conversation: counted(call).into(),
             transcript: call.transcript.iter().map(Into::into).collect(),
+            gaps: call.gaps.iter().map(Into::into).collect(),
             handoff: call.handoffs.last().map(|handoff| Handoff::new(call, handoff)),
         }
     }

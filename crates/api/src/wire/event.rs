@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    call::Utterance,
+    call::{TranscriptGap, Utterance},
     conversation::{self, BargeIn, Echo, LanguageFound, TalkOver},
     handoff::{Card, Reason, Waiting},
     people::{Agent, Queue},
@@ -114,6 +114,11 @@ pub(crate) enum EventData {
     Recording {
         /// What became of it.
         recording: RecordingNews,
+    },
+    /// `segue.transcript.gap`.
+    TranscriptGap {
+        /// What is missing.
+        gap: TranscriptGap,
     },
     /// `segue.handoff.card`.
     Card(Box<Card>),
@@ -237,6 +242,9 @@ fn of_call(milestone: &Milestone) -> (&'static str, EventData) {
                 is_final: *whole,
             },
         ),
+        Milestone::TranscriptGap(gap) => {
+            ("segue.transcript.gap", EventData::TranscriptGap { gap: gap.into() })
+        }
         Milestone::Conversation(news) => conversation::news(news),
         Milestone::Recording(news) => {
             ("segue.call.recording", EventData::Recording { recording: (*news).into() })

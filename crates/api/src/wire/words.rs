@@ -71,6 +71,22 @@ words! {
 }
 
 words! {
+    /// Why something said is not known.
+    GapCause from segue_call::GapCause {
+        /// Recognition could not keep up.
+        Overload,
+        /// Sound never came from the network.
+        AudioLost,
+        /// Sound came faster than it was taken.
+        FramesDropped,
+        /// The engine failed or took too long.
+        EngineFailed,
+        /// The gateway went down before it was decoded.
+        Stopped,
+    }
+}
+
+words! {
     /// A party of a call.
     Party from segue_call::Party {
         /// The person who called.

@@ -71,7 +71,7 @@ impl Call {
             id: core.start.id.clone(),
             caller: core.start.caller.clone(),
             started: core.start.at,
-            phase: core.phase.unwrap_or(Phase::Connecting),
+            phase: self.phase(),
             legs: parties.into_iter().filter(|party| core.legs.is_up(*party)).collect(),
             handoff: self.handoff_view(),
             closed: core.closed.clone(),
@@ -82,6 +82,22 @@ impl Call {
             language: core.speech.language.clone(),
             conversation: core.speech.overlap.sum(),
         }
+    }
+
+    /// Whether what is said now may decide when or how the caller is handed over: a handoff is under way and not yet
+    /// bridged, or a request was heard that the next words confirm.
+    pub fn is_near_handoff(&self) -> bool {
+        matches!(self.state, State::HandingOff(_)) || self.waits_for_words()
+    }
+
+    /// Whether a rule waits for the caller's next words.
+    pub fn waits_for_words(&self) -> bool {
+        self.before_bridge() && self.core.triggers.waits_for_words()
+    }
+
+    /// Where the call is.
+    pub fn phase(&self) -> Phase {
+        self.core.phase.unwrap_or(Phase::Connecting)
     }
 
     /// The wire object of a handoff (C10) from what is known now. `None` before anything was said or asked.

@@ -231,6 +231,7 @@ impl Model {
             | Entry::Ticket { .. }
             | Entry::LegMeasured(_)
             | Entry::Echo { .. }
+            | Entry::TranscriptGap(_)
             | Entry::HandoffClosed { .. } => {}
         }
         Ok(())

@@ -425,6 +425,7 @@ fn kept(entry: &Entry) -> String {
             let rest = rest.as_deref().map(|rest| format!(", but {rest}")).unwrap_or_default();
             format!("echo {}{rest}", utterance.0)
         }
+        Entry::TranscriptGap(gap) => format!("gap {:?}", gap.cause),
         Entry::LegMeasured(leg) => format!("measured {}", leg.attempt.0),
         Entry::CallRecord(record) => {
             let states: Vec<String> =
@@ -451,6 +452,7 @@ fn told(milestone: &Milestone) -> String {
             format!("{} leg {}", party(*whose), if *up { "up" } else { "down" })
         }
         Milestone::Conversation(news) => conversation(news),
+        Milestone::TranscriptGap(gap) => format!("gap {:?}", gap.cause),
         Milestone::Recording(news) => format!("recording {news:?}"),
         Milestone::Quality { attempt, .. } => format!("quality of {}", attempt.0),
         Milestone::Brief(brief) => format!("brief {}", brief.revision),

@@ -149,3 +149,34 @@ fn a_leg_that_was_up_and_is_told_to_have_failed_is_gone() {
     ]);
     Story::briefing().failed(2, DialFailure::Busy).does(&["refused 7 Unreachable"]);
 }
+
+#[test]
+fn words_that_come_late_are_kept_and_told_and_decide_nothing() {
+    let mut story = Story::with_bot();
+    let late = story.utterance(7, Speaker::Caller, "I want to talk to a human", Stage::Late);
+    story.on(Event::Heard(late.clone())).gives(&["~ heard Caller I want to talk to a human"]);
+    assert_eq!(story.call.view().transcript, std::slice::from_ref(&late));
+    story.on(Event::Heard(late)).gives_nothing();
+}
+
+#[test]
+fn what_an_agent_said_in_an_earlier_conversation_still_comes_in_the_next_handoff() {
+    let mut story = Story::requested();
+    let late = story.utterance(7, Speaker::Agent, "I can see your order", Stage::Late);
+    story.on(Event::Heard(late)).gives(&["~ heard Agent I can see your order"]);
+    let live = story.utterance(8, Speaker::Agent, "is that the whisper", Stage::Final);
+    story.on(Event::Heard(live)).gives_nothing();
+}
+
+#[test]
+fn a_call_is_near_a_handoff_from_the_first_sign_of_a_request_to_the_bridge() {
+    let mut story = Story::with_bot();
+    assert!(!story.call.is_near_handoff() && !story.call.waits_for_words());
+    story.begins_to_say(Speaker::Caller, "agent");
+    assert!(story.call.is_near_handoff() && story.call.waits_for_words(), "the next word decides");
+    story.begins_to_say(Speaker::Caller, "agent told me so");
+    assert!(!story.call.is_near_handoff());
+    assert!(Story::briefing().call.is_near_handoff());
+    assert!(!Story::briefing().call.waits_for_words());
+    assert!(!Story::bridged().call.is_near_handoff());
+}

@@ -224,6 +224,7 @@ impl CallTask {
             | Milestone::Quality { .. }
             | Milestone::Recording(_)
             | Milestone::Conversation(_)
+            | Milestone::TranscriptGap(_)
             | Milestone::Brief(_)
             | Milestone::Ended { .. } => {}
         }

@@ -6,13 +6,12 @@ use segue_sip::{
     Answer, AnswerError, DialEvent, Dialing, Ended, FailureKind, Headers, Leg as SipLeg, LegEvent,
     user_and_host,
 };
-use segue_speech::{Recognizer, StreamOptions};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     News,
     legs::{self, Signalling},
-    task::{CallTask, speaker},
+    task::CallTask,
 };
 use crate::{
     config::AnswerWhen,
@@ -297,34 +296,6 @@ impl CallTask {
     ) {
         if let Err(error) = self.agreed(media, (remote, local), signalling) {
             tracing::error!(%error, "a change of media is lost");
-        }
-    }
-
-    /// Has a party's voice recognised. Without recognition the call goes on: keys and the bot's word still work.
-    fn listen(&mut self, party: Party, media: LegId) {
-        let Some(speech) = &self.parts.speech else { return };
-        let sender = self.sender.clone();
-        let options = StreamOptions {
-            speaker: speaker(party),
-            language: self.tongue.told(party),
-            partials: party == Party::Caller,
-            sink: Box::new(move |heard| {
-                if sender.try_send(News::Heard(party, Box::new(heard))).is_err() {
-                    crate::metrics::news_lost();
-                }
-            }),
-        };
-        let listening = speech.open(options).map_err(|error| error.to_string()).and_then(|mut stream| {
-            let attention = stream.attention();
-            let listener = Box::new(move |frame: &segue_media::TapFrame| stream.push(frame.at, frame.into()));
-            self.media.listen(media, listener).map_err(|error| error.to_string()).map(|()| attention)
-        });
-        match listening {
-            Ok(attention) => drop(self.attention.insert(party, attention)),
-            Err(error) => {
-                crate::metrics::voice_untranscribed(party);
-                tracing::warn!(?party, %error, "a voice is not transcribed");
-            }
         }
     }
 

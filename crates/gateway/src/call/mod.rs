@@ -9,6 +9,7 @@ mod measure;
 mod negotiation;
 mod news;
 mod parts;
+mod speech;
 mod taping;
 mod task;
 mod tongue;

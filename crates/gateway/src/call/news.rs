@@ -1,13 +1,13 @@
 //! Everything that reaches a call task, from whatever edge, in one queue.
 
 use segue_api::{DeskError, RecordingOrder, RecordingState};
-use segue_call::{AttemptId, Event, Party, PlaybackId};
+use segue_call::{AttemptId, Event, PlaybackId};
 use segue_media::{Report, Sound};
 use segue_sip::{AnswerError, DialEvent, LegEvent};
 use segue_speech::Heard;
 use tokio::sync::oneshot;
 
-use super::early::AnsweredEarly;
+use super::{early::AnsweredEarly, speech::Talker};
 use crate::voice::VoiceError;
 
 /// One piece of news. What is large is boxed: a call's queue reserves room for 32 of them.
@@ -23,7 +23,7 @@ pub(crate) enum News {
     /// The media thread.
     Media(Box<Report>),
     /// A recogniser.
-    Heard(Party, Box<Heard>),
+    Heard(Talker, Box<Heard>),
     /// The API wants something about the recording, and waits for the answer.
     Record(RecordingOrder, oneshot::Sender<Result<RecordingState, DeskError>>),
     /// The recorder could not write any more: why.

@@ -4,18 +4,16 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use segue_call::{
-    Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow, VoiceNews,
-};
+use segue_call::{Action, AttemptId, Call, CallId, CallStart, Event, LegEnd, Party, PlaybackId, PlayedHow};
 use segue_media::{Codec, PlayId, Report};
 use segue_sip::Headers;
-use segue_speech::{Attention, GapCause, Heard};
+use segue_speech::Attention;
 use segue_store::{ActionDigest, LogLine, What};
-use segue_trigger::{Speaker, UtteranceId};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts, taping::Taping, tongue::Tongue,
+    News, headers::Carried, legs::Legs, negotiation::Terms, parts::Parts, speech::Numbers, taping::Taping,
+    tongue::Tongue,
 };
 use crate::{config::RecordingMode, media::CallMedia, metrics};
 
@@ -45,9 +43,7 @@ pub(crate) struct CallTask {
     /// Which language the caller speaks.
     pub(super) tongue: Tongue,
     pub(super) inbox: mpsc::Receiver<News>,
-    utterances: BTreeMap<(Party, u64), UtteranceId>,
-    utterance_next: u32,
-    seq: u64,
+    pub(super) numbers: Arc<Numbers>,
 }
 
 /// Where a prompt is.
@@ -82,6 +78,7 @@ impl CallTask {
     pub(super) fn new(parts: Arc<Parts>, beginning: Beginning) -> Self {
         let tongue = Tongue::new(&parts, &beginning.start.language);
         let Beginning { start, media, codec, terms, headers, news, reports } = beginning;
+        let numbers = Numbers::new(start.id.clone(), &parts);
         Self {
             id: start.id.clone(),
             number: start.caller.number.clone(),
@@ -100,10 +97,8 @@ impl CallTask {
             taping: Taping::default(),
             attention: BTreeMap::new(),
             tongue,
+            numbers,
             inbox: news.1,
-            utterances: BTreeMap::new(),
-            utterance_next: 1,
-            seq: 0,
         }
     }
 
@@ -135,7 +130,7 @@ impl CallTask {
             tracing::error!(?attempt, "a leg outlived its call");
             self.drop_leg(attempt);
         }
-        self.take_last_words().await;
+        self.take_last_heard().await;
     }
 
     /// The next piece of news; `None` when the call's alarm rings.
@@ -153,6 +148,7 @@ impl CallTask {
         let now = self.parts.clock.now();
         self.call.handle(now, event.clone());
         let actions = self.drain();
+        self.attend();
         self.append(now, What::Event { event, actions: ActionDigest::of(&actions) });
         self.carry_out_all(actions).await;
     }
@@ -161,9 +157,8 @@ impl CallTask {
         std::iter::from_fn(|| self.call.poll_action()).collect()
     }
 
-    fn line(&mut self, at: Duration, what: What) -> LogLine {
-        self.seq += 1;
-        LogLine { call: self.id.clone(), seq: self.seq, at, what }
+    fn line(&self, at: Duration, what: What) -> LogLine {
+        LogLine { call: self.id.clone(), seq: self.numbers.next_line(), at, what }
     }
 
     /// Stores without waiting.
@@ -193,7 +188,7 @@ impl CallTask {
             News::Leg(attempt, event) => self.leg_news(attempt, *event),
             News::AnsweredEarly(answered) => self.answered_early(answered),
             News::Media(report) => self.reported(*report),
-            News::Heard(party, heard) => self.heard(party, *heard),
+            News::Heard(talker, heard) => self.heard(talker, *heard),
             News::Record(order, reply) => {
                 let answer = self.record(order);
                 // Who does not wait any more finds the news in the event stream.
@@ -242,79 +237,10 @@ impl CallTask {
         }
     }
 
-    fn heard(&mut self, party: Party, heard: Heard) -> Option<Event> {
-        match heard {
-            Heard::Hypothesis(hypothesis) => {
-                self.consider(party, &hypothesis);
-                let id = self.utterance(party, hypothesis.segment);
-                if hypothesis.stage != segue_trigger::Stage::Partial {
-                    self.utterances.remove(&(party, hypothesis.segment));
-                }
-                Some(Event::Heard(segue_trigger::Utterance {
-                    id,
-                    speaker: speaker(party),
-                    text: hypothesis.text,
-                    start: hypothesis.start,
-                    end: hypothesis.end,
-                    confidence: hypothesis.confidence,
-                    stage: hypothesis.stage,
-                    level: hypothesis.level.map(tenths),
-                }))
-            }
-            Heard::Withdrawn { segment } => {
-                self.utterances.remove(&(party, segment));
-                Some(Event::Voice(VoiceNews::Nothing { speaker: speaker(party) }))
-            }
-            Heard::Gap(gap) => {
-                metrics::transcript_gap(cause_name(gap.cause).to_owned());
-                tracing::warn!(?party, cause = cause_name(gap.cause), "the transcript has a hole");
-                gap.segment.map(|_| Event::Voice(VoiceNews::Nothing { speaker: speaker(party) }))
-            }
-            // Its words come long after: nobody waits for them.
-            Heard::PutOff { .. } => Some(Event::Voice(VoiceNews::Nothing { speaker: speaker(party) })),
-            Heard::Started { at, .. } => {
-                Some(Event::Voice(VoiceNews::Speaks { speaker: speaker(party), at }))
-            }
-        }
-    }
-
-    /// A partial and its final share a number; the numbers run over all speakers.
-    fn utterance(&mut self, party: Party, segment: u64) -> UtteranceId {
-        *self.utterances.entry((party, segment)).or_insert_with(|| {
-            let id = UtteranceId(self.utterance_next);
-            self.utterance_next += 1;
-            id
-        })
-    }
-
     /// Ends a leg on every plane.
     pub(super) fn drop_leg(&mut self, attempt: AttemptId) {
         if let Some(leg) = self.legs.remove(attempt) {
             self.media.close(leg.media.leg);
         }
-    }
-}
-
-/// Who speaks on a party's leg.
-pub(super) fn speaker(party: Party) -> Speaker {
-    match party {
-        Party::Caller => Speaker::Caller,
-        Party::Bot => Speaker::Bot,
-        Party::Agent => Speaker::Agent,
-    }
-}
-
-/// Levels are written down in tenths of a decibel: more is noise, and an event has to read as it was written.
-fn tenths(level: f32) -> f32 {
-    (level * 10.0).round() / 10.0
-}
-
-fn cause_name(cause: GapCause) -> &'static str {
-    match cause {
-        GapCause::Overload => "overload",
-        GapCause::AudioLost => "audio_lost",
-        GapCause::FramesDropped => "frames_dropped",
-        GapCause::EngineFailed => "engine_failed",
-        GapCause::Stopped => "stopped",
     }
 }

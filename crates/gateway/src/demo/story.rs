@@ -99,6 +99,11 @@ impl Story {
             }
             Milestone::Quality { .. } => {}
             Milestone::Conversation(news) => self.print(at, "speech", &format!("{news:?}")),
+            Milestone::TranscriptGap(gap) => self.print(
+                at,
+                "gap",
+                &format!("{:?} was not understood: {:?}", gap.speaker, gap.cause).to_lowercase(),
+            ),
             Milestone::Recording(news) => self.print(at, "recording", &format!("{news:?}").to_lowercase()),
             Milestone::Brief(brief) => self.briefed(at, brief),
             Milestone::Ended { by } => {

@@ -257,6 +257,7 @@ impl Ledger {
             }
             Entry::HandoffClosed { handoff: of, state } => self.closed.push((*of, *state)),
             Entry::Echo { .. } => {}
+            Entry::TranscriptGap(_) => return Err("a call does not know what it does not hear".to_owned()),
             Entry::LegMeasured(_) => return Err("a call measures its legs itself".to_owned()),
             Entry::CallRecord(record) => {
                 must!(!self.record, "a second record is written");

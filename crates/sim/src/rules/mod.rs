@@ -172,6 +172,7 @@ impl Watch {
             | Entry::BriefDelivered { .. }
             | Entry::LegMeasured(_)
             | Entry::Echo { .. }
+            | Entry::TranscriptGap(_)
             | Entry::CallRecord(_) => {}
         }
         self.ledger.promise(entry, self.handoffs.number())
@@ -201,6 +202,7 @@ impl Watch {
             | Milestone::Quality { .. }
             | Milestone::Recording(_)
             | Milestone::Conversation(_)
+            | Milestone::TranscriptGap(_)
             | Milestone::Ended { .. } => Ok(()),
         }
     }
