@@ -34,6 +34,8 @@ mod silent;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod swamped;
+#[cfg(test)]
 mod transfers;
 #[cfg(test)]
 mod ways;

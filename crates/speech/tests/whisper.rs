@@ -22,14 +22,14 @@ use std::{
 };
 
 use segue_speech::{
-    Flite, Hypothesis, ModelCatalogue, Pace, Speech, SpeechError, Synthesizer, Verified, Voice, VoiceStyle,
-    WhisperEngine, WhisperOptions,
+    Flite, Hypothesis, Ladder, ModelCatalogue, Pace, Speech, SpeechError, Synthesizer, Verified, Voice,
+    VoiceStyle, WhisperEngine, WhisperOptions,
     models::Shape,
-    pool::{DecodeError, Engine, Stop},
+    pool::{DecodeError, Engine, Frame, Rung, Stop},
 };
 use segue_trigger::{Rules, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId};
 use sha2::{Digest, Sha256};
-use support::{Line, assert_whole, clock, config, hypotheses, mulaw, noise, said, script};
+use support::{Line, assert_whole, clock, config, hypotheses, mulaw, noise, said, script, until};
 
 /// A catalogue of one model, made of these bytes.
 fn catalogue(folder: &Path, bytes: &[u8], demo: bool) -> ModelCatalogue {
@@ -201,6 +201,53 @@ fn voices_that_the_demo_model_knows_are_never_doubted() {
         assert_eq!(texts, sentences.map(str::to_lowercase), "{voice:?}");
     }
     assert_eq!(speech.stats().decodes.withdrawn, 0);
+}
+
+#[test]
+fn a_flood_climbs_the_ladder_and_comes_down_and_no_caller_is_lost() {
+    let Some(verified) = demo() else {
+        println!("skipped: models/demo has no card.json yet");
+        return;
+    };
+    let options = WhisperOptions { allow_demo_model: true, ..WhisperOptions::default() };
+    let engine = WhisperEngine::load(&verified, &options).unwrap();
+    let millis = Duration::from_millis;
+    let mut config = config();
+    config.workers = 1;
+    // A tenth of the true waits: the demo model is ten times as fast as a true one.
+    config.ladder = Ladder {
+        slower: millis(30),
+        slowest: millis(45),
+        finals_only: millis(60),
+        without_bot: millis(100),
+        overflow: millis(200),
+        caller_only: millis(400),
+        gap: Duration::from_secs(60),
+        calm: millis(300),
+    };
+    let speech = Speech::start(config, Some(Arc::new(engine))).unwrap();
+    let sound = script(&[said("I want to talk to a human"), said("where is my order")]);
+    let mut callers: Vec<Line> = (0..24).map(|_| Line::open(&speech, Speaker::Caller, true)).collect();
+    let mut agent = Line::open(&speech, Speaker::Agent, false);
+    // All at once and faster than anybody speaks.
+    for frame in sound.as_chunks::<160>().0 {
+        callers.iter_mut().chain([&mut agent]).for_each(|line| line.push(Frame::Linear(frame)));
+    }
+    for line in callers {
+        let heard = line.end();
+        assert_whole(&heard);
+        let texts: Vec<String> =
+            hypotheses(&heard, Stage::Final).into_iter().map(|words| words.text).collect();
+        assert_eq!(texts, ["i want to talk to a human", "where is my order"]);
+    }
+    let stats = speech.stats();
+    let climbed = stats.on_rung.iter().skip(1).sum::<Duration>();
+    assert!(climbed > millis(300), "{:?}", stats.on_rung);
+    until("all is well again", || speech.stats().rung == Rung::Full);
+    let heard = agent.end();
+    assert_whole(&heard);
+    let words = [hypotheses(&heard, Stage::Final), hypotheses(&heard, Stage::Late)].concat();
+    assert_eq!(words.len(), 2, "the agent is known too, sooner or later: {heard:?}");
 }
 
 #[test]
