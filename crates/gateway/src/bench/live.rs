@@ -13,7 +13,7 @@ use segue_speech::{
 use segue_trigger::{Speaker, Stage};
 use serde::{Deserialize, Serialize};
 
-use super::process::{resident, thread_time};
+use super::process::{Turns, resident};
 use crate::{clock::Clock, media::claim_core};
 
 /// How a pool is run.
@@ -75,6 +75,8 @@ pub(super) struct Trial {
     pub(super) partials: f64,
     /// Share of the time that decodes took.
     pub(super) busy: f64,
+    /// Share of the time that something else than recognition had its core: what was measured then is not its own.
+    pub(super) disturbed: f64,
     /// CPU time that the front thread took for a second of one voice.
     pub(super) hearing_ms: f64,
     /// Resident memory that the voices added, each.
@@ -82,6 +84,11 @@ pub(super) struct Trial {
 }
 
 impl Trial {
+    /// Whether too much of the core went elsewhere to say anything of recognition.
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.disturbed > DISTURBED
+    }
+
     /// Whether every voice was heard in time: 95 of 100 utterances within that time, nothing lost.
     pub(super) fn holds(&self, limit: Duration) -> bool {
         self.harm == 0 && self.finals > 0 && self.p95_ms <= limit.as_secs_f64() * 1e3
@@ -173,7 +180,7 @@ impl Chance {
 pub(super) fn attempt(setting: &Setting, crowd: Crowd, script: &Script) -> anyhow::Result<Trial> {
     let clock = Clock::start();
     let speech = start(setting, crowd.voices, clock)?;
-    let before = resident();
+    let (before, turns) = (resident(), Turns::of("segue-asr"));
     let known = Arc::new(Mutex::new(Vec::new()));
     let mut streams = Vec::with_capacity(crowd.voices);
     for _ in 0..crowd.voices {
@@ -193,7 +200,10 @@ pub(super) fn attempt(setting: &Setting, crowd: Crowd, script: &Script) -> anyho
     let played = play(&mut streams, crowd, script, clock);
     let voice_mb = resident().saturating_sub(before) as f64 / 1e6 / crowd.voices.max(1) as f64;
     let seconds = f64::from(crowd.seconds.max(1));
-    let hearing_ms = thread_time("segue-hear").as_secs_f64() * 1e3 / seconds / crowd.voices.max(1) as f64;
+    let hearing = Turns::of("segue-hear").ran.as_secs_f64();
+    let waited = Turns::of("segue-asr").waited.saturating_sub(turns.waited).as_secs_f64();
+    // Decoders that share a core wait for each other; one waits for the front thread.
+    let others = if setting.manner == Manner::Plain { 0.0 } else { (waited - hearing).max(0.0) };
     let stats = speech.stats();
     let known = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let counted = known.into_iter().filter(|(end, _)| *end <= played.until);
@@ -209,7 +219,8 @@ pub(super) fn attempt(setting: &Setting, crowd: Crowd, script: &Script) -> anyho
         harm: stats.decodes.gaps + stats.decodes.failed + stats.frames.dropped,
         partials: stats.decodes.partials as f64 / finals.max(1) as f64,
         busy: stats.decoding.as_secs_f64() / seconds,
-        hearing_ms,
+        disturbed: others / seconds,
+        hearing_ms: hearing * 1e3 / seconds / crowd.voices.max(1) as f64,
         voice_mb,
     })
 }
@@ -287,6 +298,8 @@ const UTTERANCE: usize = 200;
 const PAUSE_MEAN: usize = UTTERANCE * 57 / 43;
 /// What an ear may differ from the script.
 const MARGIN: Duration = Duration::from_millis(300);
+/// A share of the core that can be overlooked.
+const DISTURBED: f64 = 0.03;
 /// Stands for an utterance that was not told.
 const NEVER_MS: f64 = 60_000.0;
 

@@ -47,18 +47,31 @@ pub(super) fn cpu_time() -> Duration {
     Duration::new(u64::try_from(tv_sec).unwrap_or(0), u32::try_from(tv_nsec).unwrap_or(0))
 }
 
-/// CPU time that the threads of a name have taken; 0 where the system does not tell.
-pub(super) fn thread_time(name: &str) -> Duration {
-    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
-    let mut sum = Duration::ZERO;
-    for thread in threads.flatten() {
-        let read = |file: &str| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
-        if read("comm").trim() == name {
-            let nanoseconds = read("schedstat").split(' ').next().and_then(|number| number.parse().ok());
-            sum += Duration::from_nanos(nanoseconds.unwrap_or(0));
+/// What the threads whose names begin so have had of the cores; nothing where the system does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Turns {
+    /// They ran.
+    pub(super) ran: Duration,
+    /// They could have run, and something else had the core.
+    pub(super) waited: Duration,
+}
+
+impl Turns {
+    pub(super) fn of(begin: &str) -> Turns {
+        let mut turns = Turns::default();
+        let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return turns };
+        for thread in threads.flatten() {
+            let read = |file: &str| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+            if read("comm").starts_with(begin) {
+                let told = read("schedstat");
+                let mut numbers = told.split_whitespace().map_while(|number| number.parse().ok());
+                let mut next = || Duration::from_nanos(numbers.next().unwrap_or(0));
+                turns.ran += next();
+                turns.waited += next();
+            }
         }
+        turns
     }
-    sum
 }
 
 /// More than any answer.
@@ -73,7 +86,7 @@ mod tests {
         let held = vec![1_u8; 40 << 20];
         assert!(resident() > 40 << 20, "{} {}", held.len(), resident());
         assert!(cpu_time() > Duration::ZERO);
-        assert_eq!(thread_time("no-such-thread"), Duration::ZERO);
+        assert_eq!(Turns::of("no-such-thread"), Turns::default());
     }
 
     #[test]
@@ -81,12 +94,12 @@ mod tests {
         let spent = std::thread::Builder::new()
             .name("bench-spender".to_owned())
             .spawn(|| {
-                let before = thread_time("bench-spender");
+                let before = Turns::of("bench-spender").ran;
                 let mut sum = 0_u64;
-                while thread_time("bench-spender") <= before {
+                while Turns::of("bench-spender").ran <= before {
                     sum = std::hint::black_box(sum.wrapping_add(1));
                 }
-                thread_time("bench-spender")
+                Turns::of("bench-spender").ran
             })
             .unwrap();
         assert!(spent.join().unwrap() > Duration::ZERO);

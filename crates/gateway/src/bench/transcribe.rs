@@ -183,7 +183,8 @@ impl Plan {
         Ok(best)
     }
 
-    /// A number of voices, met in two ways; the second only if the first holds.
+    /// A number of voices, met in two ways; the second only if the first holds. What does not hold while something
+    /// else has the core is tried again.
     fn each_seed(
         self,
         measure: &mut impl Measure,
@@ -192,7 +193,14 @@ impl Plan {
     ) -> anyhow::Result<Voices> {
         let mut trials = Vec::new();
         for seed in SEEDS {
-            let trial = measure.trial(manner, self.crowd((voices, limit), seed))?;
+            let crowd = self.crowd((voices, limit), seed);
+            let mut trial = measure.trial(manner, crowd)?;
+            for _ in 0..AGAIN {
+                if trial.holds(limit) || !trial.is_disturbed() {
+                    break;
+                }
+                trial = measure.trial(manner, crowd)?;
+            }
             trials.push(trial);
             if !trial.holds(limit) {
                 break;
@@ -222,6 +230,8 @@ const LIMIT: Duration = Duration::from_secs(1);
 const PLAIN_LIMIT: Duration = Duration::from_secs(3);
 /// Two ways in which voices meet, the same for every manner.
 const SEEDS: [u64; 2] = [1, 2];
+/// How often a trial is taken again that was disturbed.
+const AGAIN: usize = 2;
 /// About so many trials find all there is to find.
 const TRIALS: u32 = 22;
 
@@ -277,6 +287,32 @@ mod tests {
         assert!(found.plain.unwrap().limit_ms > 2_999.0 && found.times_plain.unwrap() > 14.0);
         assert!(theory.trials <= 40, "{}", theory.trials);
         assert!(told.contains("bar 30: met") && told.contains("times the voices"), "{told}");
+    }
+
+    /// A core of which something else takes a part the first two times.
+    struct Shared(usize);
+
+    impl Measure for Shared {
+        fn cost(&mut self, _: Way) -> anyhow::Result<Cost> {
+            anyhow::bail!("not asked for")
+        }
+
+        fn trial(&mut self, _: Manner, crowd: Crowd) -> anyhow::Result<Trial> {
+            self.0 += 1;
+            let (p95_ms, disturbed) = if self.0 <= 2 { (2_000.0, 0.2) } else { (700.0, 0.01) };
+            Ok(Trial { voices: crowd.voices, p95_ms, disturbed, finals: 5, ..Trial::default() })
+        }
+    }
+
+    #[test]
+    fn what_fails_while_something_else_has_the_core_is_tried_again() {
+        let clock = Clock::start();
+        let plan = Plan { began: clock.now(), seconds: 360, clock };
+        let tried = plan.each_seed(&mut Shared(0), Manner::Finals, (9, LIMIT)).unwrap();
+        assert!(tried.trials.len() == 2 && tried.trials.iter().all(|trial| trial.holds(LIMIT)), "{tried:?}");
+        let (mut always, no_time) = (Shared(0), Duration::from_millis(100));
+        let tried = plan.each_seed(&mut always, Manner::Finals, (9, no_time)).unwrap();
+        assert_eq!((tried.trials.len(), always.0), (1, 3));
     }
 
     #[test]

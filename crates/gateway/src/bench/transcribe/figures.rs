@@ -170,7 +170,13 @@ impl Voices {
         };
         let delays = format!("{} and {} ms", spread(|trial| trial.p50_ms), spread(|trial| trial.p95_ms));
         let memory = self.worst(|trial| trial.voice_mb);
-        format!("  {name:<28} {:>6}   {delays:<27} {memory:>5.2} MB", self.voices)
+        let disturbed = self.worst(|trial| trial.disturbed);
+        let warning = if self.trials.iter().any(Trial::is_disturbed) {
+            format!("   (something else had {:.0} % of the core)", disturbed * 100.0)
+        } else {
+            String::new()
+        };
+        format!("  {name:<28} {:>6}   {delays:<27} {memory:>5.2} MB{warning}", self.voices)
     }
 
     fn bar(&self, bar: Option<usize>) -> String {
