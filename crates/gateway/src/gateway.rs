@@ -114,6 +114,12 @@ fn start_recorder(settings: &crate::config::Recording) -> anyhow::Result<Option<
     started.map(Some).with_context(|| format!("recording.folder: {}", settings.folder.display()))
 }
 
+/// Starts the sender of copies, unless nobody collects them. It ends with us.
+fn start_homer(settings: &crate::config::Homer, clock: Clock) -> anyhow::Result<Option<Homer>> {
+    let started = Homer::start(settings, clock).context("homer.collector")?;
+    Ok(started.map(|(homer, _ends_with_us)| homer))
+}
+
 impl Gateway {
     /// Opens every part: store, media, voice, recognition, distributor, signalling. The door opens last.
     ///
@@ -140,9 +146,7 @@ impl Gateway {
         let (distribution, task) = Distribution::new(Distributor::new(config.people)?, clock);
         part_tasks.spawn(task);
         let cancel = CancellationToken::new();
-        let homer = Homer::start(&settings.homer, clock)
-            .context("homer.collector")?
-            .map(|(homer, _ends_with_us)| homer);
+        let homer = start_homer(&settings.homer, clock)?;
         let (recorder, recorder_thread) = start_recorder(&settings.recording)?.unzip();
         let observer = homer.clone().map(Homer::observer);
         let sip_config = SipConfig { observer, ..signalling::config(&settings, queues)? };

@@ -164,16 +164,19 @@ impl Crew {
     /// Waits for all workers, which have been told to stop; not for ever, and not for those that hang.
     pub(super) fn finish(self, orders: &Receiver<Control>) {
         drop(self.living);
+        let mut all_ended = false;
         for _ in 0..FINISH_STEPS {
             // Nobody reads their answers any more; they must not wait for room.
             orders.try_iter().for_each(drop);
             if let Err(RecvTimeoutError::Disconnected) = self.ended.recv_timeout(FINISH_STEP) {
+                all_ended = true;
                 break;
             }
         }
         for thread in self.workers.into_iter().map(|worker| worker.thread) {
             let name = thread.thread().name().unwrap_or("segue-asr").to_owned();
-            if !thread.is_finished() {
+            // Who has given its sign away is ending, and need not have ended: it is waited for.
+            if !all_ended && !thread.is_finished() {
                 tracing::error!(thread = name, "a recognition worker hangs and is left behind");
             } else if thread.join().is_err() {
                 tracing::error!(thread = name, "a recognition worker panicked");
