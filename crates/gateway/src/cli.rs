@@ -209,6 +209,13 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         name: String,
     },
+    /// Loads a file and decodes a second of noise with it, for `add`: in a process of its own, because whisper.cpp ends
+    /// the process that meets a file it did not expect.
+    #[command(hide = true)]
+    Try {
+        /// The file.
+        file: PathBuf,
+    },
     /// Checks the models that are here against their SHA-256.
     Verify {
         /// Its name; without it, every model that is here.

@@ -1,15 +1,21 @@
 //! `segue models`: what there is, what is here, and getting one.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    io::IsTerminal,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
 
+use anyhow::{Context, bail};
 use segue_speech::{
-    ModelCatalogue,
-    models::{Listed, Presence},
+    ModelCatalogue, WhisperEngine,
+    models::{Listed, Presence, Progress},
 };
 
 use crate::{
     cli::{ModelsArgs, ModelsCommand},
-    telemetry::{complain, say},
+    telemetry::{complain, say, say_again},
 };
 
 /// Runs the subcommand.
@@ -17,12 +23,16 @@ use crate::{
 /// # Errors
 /// The manifest cannot be read, or a model is missing, wrong or cannot be fetched; the text says what to do.
 pub(crate) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
-    let catalogue = ModelCatalogue::load(&args.models)?;
+    let catalogue = || ModelCatalogue::load(&args.models);
     match &args.command {
-        ModelsCommand::List => list(&catalogue),
-        ModelsCommand::Fetch { name, mirror } => fetch(&catalogue, name, mirror.as_deref()),
+        ModelsCommand::List => list(&catalogue()?),
+        ModelsCommand::Fetch { name, mirror } => fetch(&catalogue()?, name, mirror.as_deref()),
         ModelsCommand::Add { file, name } => add(&args.models, file, name),
-        ModelsCommand::Verify { name } => verify(&catalogue, name.as_deref()),
+        ModelsCommand::Try { file } => {
+            WhisperEngine::try_out(file)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ModelsCommand::Verify { name } => verify(&catalogue()?, name.as_deref()),
     }
 }
 
@@ -54,24 +64,75 @@ fn list(catalogue: &ModelCatalogue) -> anyhow::Result<ExitCode> {
 }
 
 fn fetch(catalogue: &ModelCatalogue, name: &str, mirror: Option<&str>) -> anyhow::Result<ExitCode> {
+    let watched = std::io::stdout().is_terminal();
     let mut told = 0;
-    let verified = catalogue.fetch(name, mirror, &mut |progress| {
+    let fetched = catalogue.fetch(name, mirror, &mut |progress| {
         let percent = progress.bytes * 100 / progress.total.max(1);
-        if percent >= told + 5 {
+        if watched && percent > told {
+            told = percent;
+            draw(name, progress);
+        } else if percent >= told + 5 {
             told = percent;
             say(&format!("{name}: {percent} % of {}", megabytes(progress.total)));
         }
-    })?;
+    });
+    if watched && told > 0 {
+        say("");
+    }
+    let verified = fetched?;
     say(&format!("{name} is here and sound: {}", verified.path().display()));
     Ok(ExitCode::SUCCESS)
 }
 
+/// A bar that is drawn over itself, for somebody who watches.
+fn draw(name: &str, progress: Progress) {
+    let done = usize::try_from(progress.bytes * BAR / progress.total.max(1)).unwrap_or(0);
+    let rest = usize::try_from(BAR).unwrap_or(0).saturating_sub(done);
+    say_again(&format!(
+        "{name} [{}{}] {} of {}",
+        "=".repeat(done),
+        " ".repeat(rest),
+        megabytes(progress.bytes),
+        megabytes(progress.total)
+    ));
+}
+
+/// Letters of a bar.
+const BAR: u64 = 30;
+
 fn add(folder: &Path, file: &Path, name: &str) -> anyhow::Result<ExitCode> {
+    // What is no model at all, or has a name that is taken, is told in plain words before anything is loaded.
+    ModelCatalogue::look_at(folder, file, name)?;
+    try_out(file)?;
     let verified = ModelCatalogue::add(folder, file, name)?;
     say(&format!("{name} is at {} and in manifest.local.toml beside it", verified.path().display()));
     say(&format!("use it: recognition = {{ engine = \"whisper\", model = \"{name}\" }}"));
     say(&format!("how well it hears: segue bench wer FOLDER --model {name}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has a process of its own load the file and decode a second of noise, and tells what became of it.
+fn try_out(file: &Path) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("this program is not found any more")?;
+    let tried = Command::new(program)
+        .args(["models", "try"])
+        .arg(file)
+        .stdin(Stdio::null())
+        .output()
+        .context("whisper cannot be started for a trial")?;
+    if tried.status.success() {
+        return Ok(());
+    }
+    let told = String::from_utf8_lossy(&tried.stderr);
+    let told = told.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let file = file.display();
+    match tried.status.signal() {
+        None => bail!("{file} is not added: whisper cannot use it: {told}"),
+        Some(signal) => bail!(
+            "{file} is not added: whisper.cpp was ended by signal {signal} over it, as a gateway that used it would \
+             be; it said: {told}"
+        ),
+    }
 }
 
 /// Every model that is here, or the one that is named; a model that is not here is only wrong if it was named.

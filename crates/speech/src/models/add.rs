@@ -21,15 +21,7 @@ impl ModelCatalogue {
     /// # Errors
     /// The name is taken or is none, the file is no model or is cut off, or the disk fails.
     pub fn add(folder: &Path, file: &Path, name: &str) -> Result<Verified, ModelError> {
-        let letters = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
-        if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(letters) {
-            return Err(ModelError::Name { name: name.to_owned() });
-        }
-        let catalogue = ModelCatalogue::load(folder)?;
-        if catalogue.find(name).is_ok() {
-            return Err(ModelError::Taken { name: name.to_owned() });
-        }
-        let many = multilingual(file)?;
+        let many = ModelCatalogue::look_at(folder, file, name)?;
         let place = put(folder, file, name)?;
         let disk = |path: &Path, error| ModelError::Disk { path: path.to_owned(), error };
         let size = std::fs::metadata(&place).map_err(|error| disk(&place, error))?.len();
@@ -45,6 +37,23 @@ impl ModelCatalogue {
             OpenOptions::new().create(true).append(true).open(&local).map_err(|error| disk(&local, error))?;
         out.write_all(entry.as_bytes()).and_then(|()| out.sync_all()).map_err(|error| disk(&local, error))?;
         ModelCatalogue::load(folder)?.verify(name)
+    }
+
+    /// Whether `add` would take a file under a name, as far as can be said without whisper; nothing is written. True
+    /// if the model knows languages other than English.
+    ///
+    /// # Errors
+    /// The name is taken or is none, the file is no model or is cut off, or the disk fails.
+    pub fn look_at(folder: &Path, file: &Path, name: &str) -> Result<bool, ModelError> {
+        let letters = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+        if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(letters) {
+            return Err(ModelError::Name { name: name.to_owned() });
+        }
+        let catalogue = ModelCatalogue::load(folder)?;
+        if catalogue.find(name).is_ok() {
+            return Err(ModelError::Taken { name: name.to_owned() });
+        }
+        multilingual(file)
     }
 }
 

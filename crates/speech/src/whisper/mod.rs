@@ -154,6 +154,27 @@ impl WhisperEngine {
         WhisperEngine { pace: Pace::Most, ..self.shared() }
     }
 
+    /// Loads a file and decodes a second of noise with it. What whisper.cpp does with a file that is made to harm it
+    /// cannot be caught here: try one in a process of its own.
+    ///
+    /// # Errors
+    /// When whisper refuses the file, or decodes nothing with it.
+    pub fn try_out(path: &Path) -> Result<(), SpeechError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let engine = WhisperEngine::open(&name, path, Traits::default(), &WhisperOptions::default())?;
+        let engine = WhisperEngine { judged: false, ..engine };
+        let mut seed = 1_u32;
+        let mut sample = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // The upper bits, as loud as a noisy line.
+            (seed >> 22) as i16 - 512
+        };
+        let noise: Vec<i16> = (0..16_000).map(|_| sample()).collect();
+        let stop = Stop::at(Duration::MAX, Arc::new(|| Duration::ZERO));
+        engine.decoder()?.decode(&noise, None, &stop).map_err(|error| unusable(&name, &error))?;
+        Ok(())
+    }
+
     /// The same model run as whisper.cpp does by default: all the context that it was loaded with (30 s if it is
     /// [`whole`](WhisperOptions::whole)) whatever the length of the sound, so many threads a decode. The limit of
     /// tokens stays. For comparing.
