@@ -16,11 +16,15 @@ mod demo;
 #[cfg(test)]
 mod echo;
 #[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
 mod handoff;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod models;
 #[cfg(test)]
 mod phones;
 #[cfg(test)]

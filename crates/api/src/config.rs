@@ -39,6 +39,17 @@ pub struct ApiConfig {
     pub idempotency_keys_max: usize,
     /// How long an idempotency key is kept.
     pub idempotency_keep: Duration,
+    /// What transcribes the calls.
+    pub transcription: Transcription,
+}
+
+/// What transcribes, as every page tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcription {
+    /// The word of the configuration, `none` if nothing does.
+    pub engine: String,
+    /// If nothing does: what turns it on, with the one command.
+    pub turn_on: Option<String>,
 }
 
 impl Default for ApiConfig {
@@ -59,6 +70,7 @@ impl Default for ApiConfig {
             socket_send_wait_max: Duration::from_secs(5),
             idempotency_keys_max: 10_000,
             idempotency_keep: Duration::from_secs(24 * 3_600),
+            transcription: Transcription::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use segue_acd::{AgentId, Presence, QueueId};
 use segue_call::{AgentChoice, CallId, HandoffOrder, HandoffState};
+use segue_trigger::{Speaker, Stage};
 
 use crate::{
     feed::Feed,
@@ -31,6 +32,9 @@ pub trait Desk: Send + Sync {
 
     /// Chooses for the agent who is being briefed.
     fn choose<'a>(&'a self, call: &'a CallId, choice: AgentChoice) -> Answer<'a, HandoffSnapshot>;
+
+    /// Takes words of a live call that somebody else recognised, such as its bot.
+    fn hear<'a>(&'a self, call: &'a CallId, told: ToldWords) -> Answer<'a, ()>;
 
     /// Begins, pauses, continues or ends the recording of a live call.
     fn record<'a>(&'a self, call: &'a CallId, order: RecordingOrder) -> Answer<'a, RecordingState>;
@@ -128,6 +132,24 @@ pub struct Readiness {
     pub reasons: Vec<String>,
 }
 
+/// Words that somebody else recognised. They count as said when they are told, and as begun so much earlier as they
+/// lasted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToldWords {
+    /// Who said them.
+    pub speaker: Speaker,
+    /// The words, one clean line.
+    pub text: String,
+    /// Shared by a final and the partials before it, unique to them in the call and for the speaker.
+    pub utterance: Option<u64>,
+    /// Whether they may still change.
+    pub stage: Stage,
+    /// How sure they are, 0..=1.
+    pub confidence: f32,
+    /// How long they took to say.
+    pub lasted: Duration,
+}
+
 /// Why the gateway did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeskError {
@@ -152,6 +174,11 @@ pub enum DeskError {
     /// The client's: there is nothing to choose, in this state.
     #[error("no agent is being briefed: the handoff is {0:?}")]
     NothingToChoose(HandoffState),
+    /// The client's: the gateway hears for itself, and words would be in the transcript twice.
+    #[error(
+        "the gateway transcribes this call itself (recognition.engine), and would have these words twice"
+    )]
+    TranscribedHere,
     /// The operator's: nobody may be recorded here.
     #[error("recording is off: recording.mode in the configuration allows it")]
     RecordingOff,

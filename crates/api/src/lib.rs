@@ -22,10 +22,10 @@ mod snapshot;
 mod wire;
 
 pub use board::Board;
-pub use config::{ApiConfig, ApiKey, ApiKeyError, ExposedBind, Scope, bind_allowed};
+pub use config::{ApiConfig, ApiKey, ApiKeyError, ExposedBind, Scope, Transcription, bind_allowed};
 pub use desk::{
     Answer, Asked, CallFound, CallQuery, CallsFound, Desk, DeskError, Readiness, RecordingOrder,
-    RecordingState,
+    RecordingState, ToldWords,
 };
 pub use feed::{Feed, FeedItem, Gap, News, RecognitionStep};
 pub use openapi::document;

@@ -20,6 +20,7 @@ use crate::{events::OnGap, problem::ProblemBody, routes, wire};
         routes::calls,
         routes::one_call,
         routes::record,
+        routes::transcript,
         routes::show,
         routes::ask,
         routes::recall,

@@ -157,6 +157,7 @@ impl From<DeskError> for Problem {
             DeskError::NoSuchCall(_) => (StatusCode::NOT_FOUND, "no-such-call"),
             DeskError::NoSuchAgent(_) => (StatusCode::NOT_FOUND, "no-such-agent"),
             DeskError::NoSuchQueue(_) => (StatusCode::UNPROCESSABLE_ENTITY, "no-such-queue"),
+            DeskError::TranscribedHere => (StatusCode::CONFLICT, "transcribed-here"),
             DeskError::CallEnded => (StatusCode::CONFLICT, "call-ended"),
             DeskError::NoHandoff => (StatusCode::CONFLICT, "no-handoff"),
             DeskError::AlreadyBridged => (StatusCode::CONFLICT, "already-bridged"),

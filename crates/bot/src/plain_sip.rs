@@ -15,6 +15,9 @@
 //! | `X-Handoff-Summary` | one or two sentences for the agent | `Charged twice for order 4471.` |
 //! | `X-Anything-Else` | kept for the agent under `anything-else` | `X-Order-Id: 4471` |
 //!
+//! A bot that recognises speech itself can tell the words at a gateway that does not transcribe: by HTTP,
+//! `POST /v1/calls/{id}/transcript`; the call's id is in `X-Segue-Call-Id` of our INVITE.
+//!
 //! Values are UTF-8; `%20`-style escapes are undone in the five values above. Words are cut at 64 characters, the
 //! summary at 1,000, other values at 500, and 24 other headers are kept. A header given twice counts once, the first.
 

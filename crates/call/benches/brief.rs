@@ -65,6 +65,7 @@ fn at_once(transcript: &[Utterance]) -> segue_call::Brief {
         utterance: None,
     };
     writer::write(&BriefInput {
+        transcribed: true,
         handoff: 1,
         revision: 1,
         transcript,
@@ -87,6 +88,7 @@ fn waiting(rules: &Arc<RuleSet>, turns: u32) -> Call {
         caller: CallerIdentity::default(),
         language: Language::from("en"),
         first_ticket: TicketId(1),
+        transcribed: true,
     };
     let mut call = Call::new(start, Arc::new(Policy::default()), Arc::clone(rules));
     call.handle(BEGIN, Event::Answered { attempt: AttemptId(1) });

@@ -21,6 +21,14 @@ pub struct CallStart {
     /// The first of the ticket numbers that belong to this call. A call uses at most
     /// [`Limits::tickets`](crate::Limits::tickets) of them, so starts that far apart never collide.
     pub first_ticket: TicketId,
+    /// Whether the gateway transcribes: otherwise words come from the bot, if it tells any.
+    #[serde(default = "yes")]
+    pub transcribed: bool,
+}
+
+/// Calls that were logged before this was known were.
+fn yes() -> bool {
+    true
 }
 
 /// Who calls, as far as the network says.

@@ -67,6 +67,7 @@ impl Situation {
             utterance: None,
         };
         let brief = write(&BriefInput {
+            transcribed: true,
             handoff: 1,
             revision: 4,
             transcript: &transcript,
@@ -384,6 +385,7 @@ fn words_that_were_hard_to_hear_are_named_as_missing() {
         utterance: None,
     };
     let brief = write(&BriefInput {
+        transcribed: true,
         handoff: 2,
         revision: 1,
         transcript: &transcript,

@@ -36,6 +36,7 @@ fn brief(priority: u32) -> Brief {
         utterance: Some(UtteranceId(3)),
     };
     write(&BriefInput {
+        transcribed: true,
         handoff: 1,
         revision: 1,
         transcript: &transcript(),

@@ -91,6 +91,7 @@ fn write(transcript: &[Utterance], by: impl FnOnce(&BriefInput<'_>) -> Brief) ->
         utterance: None,
     };
     let brief = by(&BriefInput {
+        transcribed: true,
         handoff: 1,
         revision: 1,
         transcript,

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use segue_acd::{AgentId, AgentView, Presence, QueueId, QueueView};
 use segue_api::{
     AgentSnapshot, Answer, Asked, CallEnd, CallFound, CallOutline, CallQuery, CallSnapshot, CallsFound, Desk,
-    DeskError, Feed, HandoffSnapshot, QueueSnapshot, Readiness, RecordingOrder, RecordingState,
+    DeskError, Feed, HandoffSnapshot, QueueSnapshot, Readiness, RecordingOrder, RecordingState, ToldWords,
 };
 use segue_call::{
     AgentChoice, AttemptId, CallId, CallStart, Event, HandoffOrder, HandoffState, Party, Phase,
@@ -135,6 +135,16 @@ impl Desk for GatewayDesk {
                 call.handoffs.last().filter(|handoff| handoff.record.state != HandoffState::Briefing).cloned()
             })
             .await
+        })
+    }
+
+    fn hear<'a>(&'a self, call: &'a CallId, told: ToldWords) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.live(call).await?;
+            if self.parts.speech.is_some() {
+                return Err(DeskError::TranscribedHere);
+            }
+            if self.calls.tell_words(call, told) { Ok(()) } else { Err(DeskError::CallEnded) }
         })
     }
 

@@ -7,6 +7,7 @@ use segue_api::Feed;
 use segue_speech::{
     Authorities, DeepgramEngine, DeepgramOptions, ModelCatalogue, OpenAiEngine, OpenAiOptions, Speech,
     SpeechConfig, WhisperEngine, WhisperOptions,
+    models::Presence,
     pool::{Elsewhere, Engine},
 };
 
@@ -30,7 +31,8 @@ pub(crate) fn start(
     match settings.engine {
         // What that means is among the configuration's warnings.
         RecognitionEngine::None => Ok(None),
-        RecognitionEngine::Whisper => whisper(settings, pool).map(Some),
+        RecognitionEngine::Auto if turned_on_by(settings).is_some() => Ok(None),
+        RecognitionEngine::Auto | RecognitionEngine::Whisper => whisper(settings, pool).map(Some),
         RecognitionEngine::Openai => elsewhere(settings, pool).map(Some),
         RecognitionEngine::Deepgram => streaming(settings, pool).map(Some),
     }
@@ -90,6 +92,39 @@ fn streaming(settings: &Recognition, config: SpeechConfig) -> anyhow::Result<Spe
     })
     .context("recognition.remote")?;
     Ok(Speech::start_streaming(config, Arc::new(engine)))
+}
+
+/// What turns transcription on, if it is off.
+pub(crate) fn turned_on_by(settings: &Recognition) -> Option<String> {
+    let model = &settings.model;
+    match settings.engine {
+        RecognitionEngine::Whisper | RecognitionEngine::Openai | RecognitionEngine::Deepgram => None,
+        RecognitionEngine::None => {
+            Some(format!("set engine = \"auto\", run `segue models fetch {model}` and start segue again"))
+        }
+        RecognitionEngine::Auto => match ModelCatalogue::load(&settings.models) {
+            Ok(catalogue) => catalogue
+                .list()
+                .into_iter()
+                .any(|listed| {
+                    listed.model.name == *model
+                        && matches!(listed.presence, Presence::Missing | Presence::Partial { .. })
+                })
+                .then(|| format!("run `segue models fetch {model}` and start segue again")),
+            Err(error) => Some(format!("{error}; recognition.models says where the models lie")),
+        },
+    }
+}
+
+/// The engine's word in the configuration; `none` if nothing is transcribed.
+pub(crate) fn engine(settings: &Recognition) -> &'static str {
+    match settings.engine {
+        RecognitionEngine::Whisper => "whisper",
+        RecognitionEngine::Openai => "openai",
+        RecognitionEngine::Deepgram => "deepgram",
+        RecognitionEngine::Auto if turned_on_by(settings).is_none() => "whisper",
+        RecognitionEngine::None | RecognitionEngine::Auto => "none",
+    }
 }
 
 fn authorities(remote: &RemoteRecognition) -> anyhow::Result<Authorities> {

@@ -5,7 +5,7 @@
 use std::{path::PathBuf, pin::pin, process::ExitCode, sync::Arc, thread::JoinHandle};
 
 use anyhow::Context;
-use segue_api::{ApiConfig, ApiKey, Scope};
+use segue_api::{ApiConfig, ApiKey, Scope, Transcription};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -21,7 +21,7 @@ use crate::{
     config::{self, Api},
     desk::{API_ENDING, GatewayDesk},
     gateway::{Gateway, Knock},
-    metrics, signalling, telemetry,
+    metrics, recognition, signalling, telemetry,
 };
 
 /// Runs the gateway until it is told to stop.
@@ -113,7 +113,13 @@ pub(crate) fn start_api(
     let listener =
         std::net::TcpListener::bind(settings.bind).with_context(|| format!("api.bind {}", settings.bind))?;
     listener.set_nonblocking(true)?;
-    let config = ApiConfig { keys, sockets_max: settings.subscribers_max, ..ApiConfig::default() };
+    let hearing = &desk.parts.settings.recognition;
+    let transcription = Transcription {
+        engine: recognition::engine(hearing).to_owned(),
+        turn_on: recognition::turned_on_by(hearing),
+    };
+    let config =
+        ApiConfig { keys, sockets_max: settings.subscribers_max, transcription, ..ApiConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("api".to_owned()).spawn(move || {
         runtime.block_on(async move {

@@ -243,6 +243,7 @@ impl World {
             caller: CallerIdentity { number: format!("+1555{number:07}"), ..CallerIdentity::default() },
             language: person.language(),
             first_ticket: TicketId(first),
+            transcribed: true,
         };
         let line = Line {
             call: Some(Call::new(start, Arc::clone(&self.policy), Arc::clone(&self.rules))),

@@ -48,6 +48,7 @@ impl Driver {
             caller: CallerIdentity { number: "+15550100".to_owned(), ..CallerIdentity::default() },
             language: Language::from("en"),
             first_ticket: TicketId(100),
+            transcribed: true,
         };
         let rules = Arc::new(RuleSet::new(&followed.rules).unwrap());
         let made = Call::new(start.clone(), Arc::new(followed.policy.clone()), rules);

@@ -232,10 +232,14 @@ fn settings(plan: &Plan<'_>, folder: &Path, addresses: &Addresses) -> String {
             Agent::At(..) => String::new(),
         })
         .collect();
-    let recognition = if plan.recognition {
-        format!("engine = \"whisper\"\nmodel = \"demo\"\nmodels = {models:?}\nallow_demo_model = true")
+    let recognition = if plan.more.contains("[recognition]") {
+        String::new()
+    } else if plan.recognition {
+        format!(
+            "[recognition]\nengine = \"whisper\"\nmodel = \"demo\"\nmodels = {models:?}\nallow_demo_model = true"
+        )
     } else {
-        "engine = \"none\"".to_owned()
+        "[recognition]\nengine = \"none\"".to_owned()
     };
     let bot = match plan.more.contains("[bot]") {
         true => String::new(),
@@ -247,7 +251,7 @@ fn settings(plan: &Plan<'_>, folder: &Path, addresses: &Addresses) -> String {
          [sip.limits]\ncalls_max = 40\n\
          [media]\nport_first = {media_first}\nport_last = {}\n\
          {bot}\
-         [recognition]\n{recognition}\n\
+         {recognition}\n\
          [store]\npath = {:?}\n\
          [api]\nbind = \"{api}\"\n\
          [log]\njson = true\n\

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod baresip;
+pub(crate) mod elsewhere;
 pub(crate) mod endpoint;
 pub(crate) mod gateway;
 pub(crate) mod listening;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{Path, State},
+    http::StatusCode,
 };
 use segue_acd::AgentId;
 use segue_call::CallId;
@@ -54,7 +55,26 @@ pub(crate) async fn one_call(
 ) -> Result<Json<wire::CallWhole>, Problem> {
     let id = CallId(id);
     let call = shared.answer(shared.desk.call(&id)).await?;
-    Ok(Json((&call).into()))
+    Ok(Json(wire::CallWhole::new(&call, &shared.config.transcription)))
+}
+
+/// Takes words that somebody else recognised into the transcript of a live call, as if the gateway had heard them: they
+/// are weighed for a handoff, and the agent's card has them. For bots that hear for themselves, at a gateway that does
+/// not transcribe.
+#[utoipa::path(post, path = "/v1/calls/{id}/transcript", tag = "calls", params(("id" = String, Path, description = "The call's id")), request_body = wire::TranscriptOrder, responses(
+    (status = 204, description = "The words were taken"),
+    (status = 400, description = "The body is wrong", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, description = "There is no such call", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "The call has ended, or the gateway transcribes it itself", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(crate) async fn transcript(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    extract::Json(order): extract::Json<wire::TranscriptOrder>,
+) -> Result<StatusCode, Problem> {
+    let id = CallId(id);
+    shared.answer(shared.desk.hear(&id, order.read()?)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Begins, pauses, continues or ends the recording of a live call.

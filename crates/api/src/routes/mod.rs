@@ -26,7 +26,7 @@ use crate::{
     problem::Problem,
 };
 
-pub(crate) use calls::{__path_calls, __path_one_call, __path_record};
+pub(crate) use calls::{__path_calls, __path_one_call, __path_record, __path_transcript};
 pub(crate) use handoffs::{__path_accept, __path_ask, __path_decline, __path_recall, __path_show};
 pub(crate) use people::{__path_agents, __path_presence, __path_queues};
 pub(crate) use probes::{__path_events, __path_health, __path_metrics, __path_openapi, __path_ready};
@@ -92,6 +92,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         ("/v1/calls/{id}/handoff/accept", post(handoffs::accept)),
         ("/v1/calls/{id}/handoff/decline", post(handoffs::decline)),
         ("/v1/calls/{id}/recording", post(calls::record)),
+        ("/v1/calls/{id}/transcript", post(calls::transcript)),
         ("/v1/agents", get(people::agents)),
         ("/v1/agents/{id}/presence", put(people::presence)),
         ("/v1/queues", get(people::queues)),

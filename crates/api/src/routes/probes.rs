@@ -32,12 +32,14 @@ pub(crate) struct Health {
     /// Always `ok` or `ready`.
     #[schema(example = "ok")]
     status: &'static str,
+    /// Whether calls are transcribed.
+    transcription: wire::Transcription,
 }
 
 /// Tells that the program runs.
 #[utoipa::path(get, path = "/healthz", tag = "operation", responses((status = 200, description = "It runs", body = Health)))]
-pub(crate) async fn health() -> Json<Health> {
-    Json(Health { status: "ok" })
+pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> Json<Health> {
+    Json(Health { status: "ok", transcription: (&shared.config.transcription).into() })
 }
 
 /// Tells whether calls are taken.
@@ -48,7 +50,8 @@ pub(crate) async fn health() -> Json<Health> {
 pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Result<Json<Health>, Problem> {
     let reasons = shared.desk.readiness().reasons;
     if reasons.is_empty() {
-        return Ok(Json(Health { status: "ready" }));
+        let transcription = (&shared.config.transcription).into();
+        return Ok(Json(Health { status: "ready", transcription }));
     }
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", reasons.join("; "));
     Err(problem.reasons(reasons).retry_after(1))

@@ -8,9 +8,13 @@ use super::{
     handoff::Handoff,
     quality::{LegQuality, PacketCounts},
     time,
+    transcript::Transcription,
     words::{EndedBy, GapCause, HandoffState, Party, Phase, Speaker, StateFilter},
 };
-use crate::snapshot::{CallOutline, CallSnapshot, LegSnapshot};
+use crate::{
+    config,
+    snapshot::{CallOutline, CallSnapshot, LegSnapshot},
+};
 
 /// Which calls to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -94,6 +98,9 @@ pub(crate) struct CallWhole {
     /// What was said and is not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) gaps: Vec<TranscriptGap>,
+    /// Whether the gateway transcribes it; absent when it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) transcription: Option<Transcription>,
     /// Its last handoff, with the brief.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) handoff: Option<Handoff>,
@@ -183,14 +190,16 @@ impl From<&CallOutline> for Call {
     }
 }
 
-impl From<&CallSnapshot> for CallWhole {
-    fn from(call: &CallSnapshot) -> Self {
+impl CallWhole {
+    /// Shows a call of a gateway that transcribes in that way.
+    pub(crate) fn new(call: &CallSnapshot, transcription: &config::Transcription) -> Self {
         Self {
             call: (&call.outline).into(),
             legs: call.legs.iter().map(Into::into).collect(),
             conversation: counted(call).into(),
             transcript: call.transcript.iter().map(Into::into).collect(),
             gaps: call.gaps.iter().map(Into::into).collect(),
+            transcription: call.outline.ended.is_none().then(|| transcription.into()),
             handoff: call.handoffs.last().map(|handoff| Handoff::new(call, handoff)),
         }
     }

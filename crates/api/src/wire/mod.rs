@@ -10,6 +10,7 @@ mod people;
 mod quality;
 mod recording;
 mod request;
+mod transcript;
 mod words;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) use handoff::{Handoff, HandoffOrder};
 pub(crate) use people::{Agent, AgentList, Presence, PresenceOrder, QueueList};
 pub(crate) use recording::{Recording, RecordingOrder};
 pub(crate) use request::HandoffRequest;
+pub(crate) use transcript::{TranscriptOrder, Transcription};
 pub(crate) use words::{HandoffState, StateFilter};
 
 /// Writes a time since the Unix epoch as RFC 3339 in UTC, with milliseconds.

@@ -48,7 +48,7 @@ const ASK: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close
 async fn a_request_is_answered_and_its_peer_is_known() {
     let server = start(ApiConfig::default()).await;
     let answer = exchange(server.address, ASK).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("{\"status\":\"ok\"}"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("{\"status\":\"ok\","), "{answer}");
 }
 
 #[tokio::test]

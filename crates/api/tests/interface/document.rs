@@ -72,7 +72,7 @@ fn every_operation_is_described_and_named_once() {
             }
         }
     }
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 17);
 }
 
 #[test]

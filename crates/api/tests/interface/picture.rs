@@ -34,6 +34,7 @@ impl Driver {
             caller: CallerIdentity { number: "+15550100".to_owned(), ..CallerIdentity::default() },
             language: language.clone(),
             first_ticket: TicketId(1),
+            transcribed: true,
         };
         let rules = Arc::new(RuleSet::new(&Rules::default()).unwrap());
         let mut driver = Self {

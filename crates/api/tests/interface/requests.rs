@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use segue_acd::{Presence, Ticket, TicketId};
+use segue_api::{ApiConfig, Transcription};
 use segue_call::{Action, HandoffState, Milestone, Party};
 
 use crate::support::{Api, START, leg, said};
@@ -57,6 +58,51 @@ async fn a_call_is_shown_with_its_legs_its_transcript_and_its_card() {
     let call = api.ask("GET", "/v1/calls/one").await.json();
     assert_eq!(call["handoff"]["card"]["goal"], serde_json::json!({"text": "A refund", "cites": [1]}));
     assert_eq!(call["handoff_state"], "requested");
+}
+
+#[tokio::test]
+async fn words_that_a_bot_tells_are_in_the_transcript() {
+    let api = Api::new();
+    let words = r#"{"speaker":"caller","text":" my\tparcel\u0007is late ","confidence":0.5,"utterance":7}"#;
+    let told = api.tell("POST", "/v1/calls/one/transcript", words).await;
+    assert_eq!(told.status.as_u16(), 204);
+    let call = api.ask("GET", "/v1/calls/one").await.json();
+    let said = call["transcript"].as_array().unwrap().last().unwrap();
+    assert_eq!((&said["text"], &said["confidence"]), (&"my parcel is late".into(), &0.5.into()));
+}
+
+#[tokio::test]
+async fn words_that_cannot_be_taken_are_refused_with_the_reason() {
+    let api = Api::new();
+    let long = format!(r#"{{"speaker":"caller","text":"{}"}}"#, "x".repeat(4_001));
+    for (body, told) in [
+        (r#"{"speaker":"caller","text":" \u0000 "}"#, "no words"),
+        (r#"{"speaker":"agent","text":"hello"}"#, "agent"),
+        (r#"{"speaker":"caller","text":"hi","is_final":false}"#, "utterance"),
+        (r#"{"speaker":"caller","text":"hi","confidence":1.5}"#, "confidence"),
+        (r#"{"speaker":"caller","text":"hi","lasted_ms":60001}"#, "lasted_ms"),
+        (&long, "4000"),
+    ] {
+        let reply = api.tell("POST", "/v1/calls/one/transcript", body).await;
+        reply.is_problem(400, "invalid-body");
+        assert!(reply.json()["detail"].as_str().unwrap().contains(told), "{told}: {:?}", reply.json());
+    }
+    let ours = r#"{"speaker":"bot","text":"hello"}"#;
+    api.tell("POST", "/v1/calls/one/transcript", ours).await.is_problem(409, "transcribed-here");
+    api.tell("POST", "/v1/calls/nobody/transcript", ours).await.is_problem(404, "no-such-call");
+}
+
+#[tokio::test]
+async fn transcription_that_is_off_is_told_with_what_turns_it_on() {
+    let remedy = "run `segue models fetch base.en-q8_0` and start segue again".to_owned();
+    let transcription = Transcription { engine: "none".to_owned(), turn_on: Some(remedy.clone()) };
+    let api = Api::with(ApiConfig { transcription, ..ApiConfig::default() });
+    for path in ["/healthz", "/readyz", "/v1/calls/one"] {
+        let told = api.ask("GET", path).await.json()["transcription"].clone();
+        assert_eq!(told, serde_json::json!({"state": "off", "engine": "none", "turn_on": remedy}), "{path}");
+    }
+    let told = Api::new().ask("GET", "/healthz").await.json()["transcription"]["state"].clone();
+    assert_eq!(told, "on");
 }
 
 #[tokio::test]

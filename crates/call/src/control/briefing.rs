@@ -39,6 +39,7 @@ impl Core {
                 words_max: self.policy.limits.whisper_words,
                 length_max: self.policy.times.whisper_max,
             },
+            transcribed: self.start.transcribed,
         };
         let mut brief = self.known.writer.write(&input);
         (brief.priority, brief.priority_because) = self.priority(&reason, brief.sentiment);

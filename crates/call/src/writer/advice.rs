@@ -90,7 +90,10 @@ impl Situation<'_> {
     pub(super) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         let topic = self.goal.topic.map(|mention| mention.topic);
-        if self.said.is_empty() {
+        if self.said.is_empty() && !self.input.transcribed {
+            missing
+                .push("a transcript: this gateway does not transcribe, and the bot told no words".to_owned());
+        } else if self.said.is_empty() {
             missing.push("a transcript: nothing was said, or nothing was recognised".to_owned());
         } else if self.said.iter().all(|said| said.utterance.speaker != Speaker::Caller) {
             missing.push("the caller's words: only the bot was heard".to_owned());

@@ -49,6 +49,8 @@ pub struct BriefInput<'a> {
     pub language: &'a str,
     /// How long the whisper may be.
     pub whisper: WhisperLimit,
+    /// Whether the gateway transcribes what is said.
+    pub transcribed: bool,
 }
 
 /// How long a whisper may be; it keeps to both. A call with much to tell may use one and a half times as

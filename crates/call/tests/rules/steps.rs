@@ -60,6 +60,7 @@ impl Run {
             caller: CallerIdentity::default(),
             language: Language::from("en"),
             first_ticket: TicketId(100),
+            transcribed: true,
         };
         let mut policy = Policy::default();
         policy.limits.handoffs = 4;

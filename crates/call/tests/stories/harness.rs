@@ -71,6 +71,7 @@ pub(crate) fn start() -> CallStart {
         caller: CallerIdentity { number: "+15550100".into(), ..CallerIdentity::default() },
         language: Language::from("en-US"),
         first_ticket: TicketId(100),
+        transcribed: true,
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 };
 
 use segue_acd::TicketId;
-use segue_api::{DeskError, RecordingOrder, RecordingState};
+use segue_api::{DeskError, RecordingOrder, RecordingState, ToldWords};
 use segue_call::{AttemptId, CallId, CallStart, CallerIdentity, Event, Party};
 use segue_media::{Codec, Command, Report};
 use segue_sip::{IncomingCall, Invitation};
@@ -122,6 +122,11 @@ impl Calls {
         self.calls().get(call).is_some_and(|sender| sender.try_send(News::Event(Box::new(event))).is_ok())
     }
 
+    /// Tells one call words that somebody else recognised; false as with `tell`.
+    pub(crate) fn tell_words(&self, call: &CallId, words: ToldWords) -> bool {
+        self.calls().get(call).is_some_and(|sender| sender.try_send(News::Told(Box::new(words))).is_ok())
+    }
+
     /// Asks one call about its recording; none if there is no such call or it does not answer.
     pub(crate) async fn record(
         &self,
@@ -166,6 +171,7 @@ fn starting(parts: &Parts, invitation: &Invitation, first_ticket: TicketId) -> C
         },
         language: tongue::of_trunk(parts, &invitation.source),
         first_ticket,
+        transcribed: parts.speech.is_some(),
     }
 }
 

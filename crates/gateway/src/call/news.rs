@@ -1,6 +1,6 @@
 //! Everything that reaches a call task, from whatever edge, in one queue.
 
-use segue_api::{DeskError, RecordingOrder, RecordingState};
+use segue_api::{DeskError, RecordingOrder, RecordingState, ToldWords};
 use segue_call::{AttemptId, Event, PlaybackId};
 use segue_media::{Report, Sound};
 use segue_sip::{AnswerError, DialEvent, LegEvent};
@@ -24,6 +24,8 @@ pub(crate) enum News {
     Media(Box<Report>),
     /// A recogniser.
     Heard(Talker, Box<Heard>),
+    /// Words that somebody else recognised (API).
+    Told(Box<ToldWords>),
     /// The API wants something about the recording, and waits for the answer.
     Record(RecordingOrder, oneshot::Sender<Result<RecordingState, DeskError>>),
     /// The recorder could not write any more: why.

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use segue_api::{Feed, News as Told};
+use segue_api::{Feed, News as Told, ToldWords};
 use segue_call::{Action, CallId, Entry, Event, Milestone, Party, Phase, TranscriptGap, VoiceNews};
 use segue_media::LegId;
 use segue_speech::{Gap, GapCause, Heard, Hypothesis, Recognizer, StreamOptions, pool::Sink};
@@ -100,6 +100,38 @@ impl Numbers {
         })
     }
 
+    /// Makes an utterance of words that the bot heard for itself: they ended now.
+    fn told(&self, words: ToldWords) -> Option<Utterance> {
+        let (party, speaker) = match words.speaker {
+            Speaker::Caller => (Party::Caller, Speaker::Caller),
+            Speaker::Bot => (Party::Bot, Speaker::Bot),
+            Speaker::Agent => (Party::Agent, Speaker::Agent),
+        };
+        let mut utterances = self.utterances();
+        if utterances.growing.len() >= TOLD_MAX {
+            // Partials whose final never came.
+            utterances.growing.pop_first();
+        }
+        // Without a number of its own it is an utterance of its own.
+        let segment = words.utterance.unwrap_or(u64::MAX - u64::from(utterances.last));
+        drop(utterances);
+        let end = self.clock.now();
+        let hypothesis = Hypothesis {
+            segment,
+            speaker,
+            stable: words.text.len(),
+            text: words.text,
+            start: end.saturating_sub(words.lasted),
+            end,
+            confidence: words.confidence,
+            stage: words.stage,
+            language: None,
+            level: None,
+        };
+        // No voice that we hear ourselves has that number.
+        self.utterance(Talker { party, number: 0 }, hypothesis)
+    }
+
     /// Its words come late.
     fn put_off(&self, talker: Talker, segment: u64) {
         let mut utterances = self.utterances();
@@ -175,7 +207,15 @@ impl Utterances {
     }
 }
 
+/// Utterances of the bot's that may grow at a time; at the limit the oldest becomes another utterance.
+const TOLD_MAX: usize = 64;
+
 impl CallTask {
+    /// Words that somebody else recognised.
+    pub(super) fn told(&self, words: ToldWords) -> Option<Event> {
+        self.numbers.told(words).map(Event::Heard)
+    }
+
     /// Has a party's voice recognised. Without recognition the call goes on: keys and the bot's word still work.
     pub(super) fn listen(&mut self, party: Party, media: LegId) {
         let Some(speech) = &self.parts.speech else { return };

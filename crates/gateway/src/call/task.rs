@@ -189,6 +189,7 @@ impl CallTask {
             News::AnsweredEarly(answered) => self.answered_early(answered),
             News::Media(report) => self.reported(*report),
             News::Heard(talker, heard) => self.heard(talker, *heard),
+            News::Told(words) => self.told(*words),
             News::Record(order, reply) => {
                 let answer = self.record(order);
                 // Who does not wait any more finds the news in the event stream.

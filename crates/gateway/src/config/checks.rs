@@ -107,11 +107,12 @@ fn check_recognition(
             "allow two or three a call, or set engine = \"none\"",
         ));
     }
-    if recognition.engine == RecognitionEngine::None {
+    if let Some(remedy) = crate::recognition::turned_on_by(recognition) {
         warnings.push(document.complain(
             "recognition.engine",
-            "no transcription: spoken requests for a human are not heard; key 0 and the bot's own handoffs work",
-            "set engine = \"whisper\" and run `segue models fetch`",
+            "transcription is off: spoken requests for a human are not heard; key 0, the bot's own handoffs and words \
+             that the bot tells work",
+            remedy,
         ));
     }
 }

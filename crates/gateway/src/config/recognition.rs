@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RecognitionEngine {
-    /// No transcript of our own: keys and bot-declared handoffs still work.
+    /// Whisper if the model is here, nothing otherwise.
     #[default]
+    Auto,
+    /// No transcript of our own: keys, bot-declared handoffs and words that the bot tells still work.
     None,
     /// Whisper on this machine.
     Whisper,
@@ -51,7 +53,7 @@ pub(crate) struct Recognition {
 impl Default for Recognition {
     fn default() -> Self {
         Self {
-            engine: RecognitionEngine::None,
+            engine: RecognitionEngine::Auto,
             model: "base.en-q8_0".to_owned(),
             models: PathBuf::from("models"),
             allow_demo_model: false,

@@ -19,7 +19,7 @@ use axum::{
 use segue_acd::{Activity, AgentId, Language, Presence, QueueId, Skill, WaitEstimate};
 use segue_api::{
     AgentSnapshot, Answer, ApiConfig, Asked, Board, CallQuery, CallSnapshot, CallsFound, Desk, DeskError,
-    Feed, HandoffSnapshot, News, QueueSnapshot, Readiness, RecordingOrder, RecordingState, router,
+    Feed, HandoffSnapshot, News, QueueSnapshot, Readiness, RecordingOrder, RecordingState, ToldWords, router,
 };
 use segue_call::{
     Action, AgentChoice, AttemptId, Brief, CallId, Entry, Fact, HandoffOrder, HandoffState, Milestone, Party,
@@ -160,6 +160,22 @@ impl Desk for MemoryDesk {
                 AgentChoice::Repeat => {}
             }
             self.last(call)
+        })
+    }
+
+    fn hear<'a>(&'a self, call: &'a CallId, told: ToldWords) -> Answer<'a, ()> {
+        Box::pin(async move {
+            if self.known(call)?.outline.ended.is_some() {
+                return Err(DeskError::CallEnded);
+            }
+            if told.speaker == Speaker::Bot {
+                return Err(DeskError::TranscribedHere);
+            }
+            let mut words =
+                said(told.utterance.map_or(9, |number| u32::try_from(number).unwrap()), &told.text);
+            words.confidence = told.confidence;
+            self.does(&call.0, Action::Publish(Milestone::Heard(words)));
+            Ok(())
         })
     }
 
