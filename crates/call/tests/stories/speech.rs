@@ -16,7 +16,8 @@ fn english(policy: &mut Policy) {
 /// The built-in greeting, as it comes back from a loudspeaker and is misheard a little.
 fn greeting() -> String {
     let prompts = serde_json::to_value(Prompts::english()).expect("prompts have a form");
-    let text = prompts["messages"]["greeting"].as_str().expect("there is a greeting");
+    let text = prompts.pointer("/messages/greeting").and_then(|text| text.as_str());
+    let text = text.expect("there is a greeting");
     text.to_lowercase().replace(['.', ','], "")
 }
 
@@ -35,9 +36,9 @@ impl Story {
     }
 
     /// A piece of transcript of these seconds, as loud as this many dB.
-    fn hears(&mut self, id: u32, speaker: Speaker, text: &str, when: (f64, f64), stage: Stage) -> &mut Self {
+    fn hears(&mut self, id: u32, speaker: Speaker, text: &str, when: (f64, f64, Stage)) -> &mut Self {
+        let (start, end, stage) = when;
         let said = self.utterance(id, speaker, text, stage);
-        let (start, end) = when;
         let at = |seconds: f64| BEGIN + Duration::from_secs_f64(seconds);
         self.on(Event::Heard(Utterance { start: at(start), end: at(end), ..said }))
     }
@@ -51,15 +52,15 @@ fn a_greeting_that_comes_back_asks_for_nobody_and_a_caller_who_speaks_over_it_do
     story.at(1.0).prompted(1, 5).gives_nothing();
     let words: Vec<&str> = echo.split(' ').collect();
     let half = words[..words.len() / 2].join(" ");
-    story.at(3.5).hears(1, Speaker::Caller, &half, (1.1, 3.4), Stage::Partial).gives_nothing();
+    story.at(3.5).hears(1, Speaker::Caller, &half, (1.1, 3.4, Stage::Partial)).gives_nothing();
     let count = words.len();
-    story.at(6.8).hears(1, Speaker::Caller, &echo, (1.1, 6.1), Stage::Final);
+    story.at(6.8).hears(1, Speaker::Caller, &echo, (1.1, 6.1, Stage::Final));
     story.gives(&["note echo 1", &format!("~ echo of {count} from caller")]);
     assert_eq!(story.call.view().transcript, []);
 
     let mut other = Story::arrive_with(english);
     other.at(1.0).prompted(1, 5);
-    other.at(4.0).hears(1, Speaker::Caller, "i want to talk to a human", (2.0, 3.4), Stage::Final);
+    other.at(4.0).hears(1, Speaker::Caller, "i want to talk to a human", (2.0, 3.4, Stage::Final));
     let lines = other.lines();
     assert!(lines.contains(&"~ barge in over a prompt".to_owned()), "{lines:?}");
     assert!(lines.contains(&"~ decided T01 explicit_request".to_owned()), "{lines:?}");
@@ -70,11 +71,11 @@ fn a_greeting_that_comes_back_asks_for_nobody_and_a_caller_who_speaks_over_it_do
 fn what_comes_back_of_the_bots_voice_asks_for_nobody_although_its_words_are_known_later() {
     let mut story = Story::with_bot();
     story.speaks(Speaker::Bot, 9.0).gives_nothing();
-    story.at(11.0).hears(1, Speaker::Caller, "you can talk to a human", (9.1, 10.6), Stage::Partial);
+    story.at(11.0).hears(1, Speaker::Caller, "you can talk to a human", (9.1, 10.6, Stage::Partial));
     story.gives_nothing();
-    story.at(11.2).hears(1, Speaker::Caller, "you can talk to a human agent", (9.1, 10.9), Stage::Final);
+    story.at(11.2).hears(1, Speaker::Caller, "you can talk to a human agent", (9.1, 10.9, Stage::Final));
     story.gives_nothing();
-    story.at(11.3).hears(2, Speaker::Bot, "You can talk to a human agent.", (9.0, 10.8), Stage::Final);
+    story.at(11.3).hears(2, Speaker::Bot, "You can talk to a human agent.", (9.0, 10.8, Stage::Final));
     let lines = story.lines();
     assert!(lines.contains(&"note echo 1".to_owned()), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("decided")), "{lines:?}");
@@ -85,7 +86,7 @@ fn what_comes_back_of_the_bots_voice_asks_for_nobody_although_its_words_are_know
 fn a_soft_request_over_the_bot_is_heard_three_seconds_later_at_the_latest() {
     let mut story = Story::with_bot();
     story.speaks(Speaker::Bot, 9.0);
-    story.at(11.2).hears(1, Speaker::Caller, "i want to talk to a human", (9.3, 10.9), Stage::Final);
+    story.at(11.2).hears(1, Speaker::Caller, "i want to talk to a human", (9.3, 10.9, Stage::Final));
     story.gives_nothing();
     story.alarm_at(14.2);
     let lines = story.lines();
@@ -96,13 +97,12 @@ fn a_soft_request_over_the_bot_is_heard_three_seconds_later_at_the_latest() {
 fn both_at_once_are_two_lines_each_with_its_speaker_and_counted() {
     let mut story = Story::bridged();
     story.speaks(Speaker::Agent, 50.0).speaks(Speaker::Caller, 51.0);
-    story.at(53.0).hears(7, Speaker::Caller, "no that is not my order", (51.0, 52.8), Stage::Final);
+    story.at(53.0).hears(7, Speaker::Caller, "no that is not my order", (51.0, 52.8, Stage::Final));
     story.at(54.0).hears(
         8,
         Speaker::Agent,
         "so you ordered two chairs last week",
-        (50.0, 53.5),
-        Stage::Final,
+        (50.0, 53.5, Stage::Final),
     );
     assert!(story.lines().contains(&"~ talk over with agent for 1800 ms".to_owned()), "{:?}", story.lines());
     let view = story.call.view();
@@ -124,14 +124,14 @@ fn another_language_goes_with_the_ticket_the_brief_and_the_prompts() {
     assert!(story.lines().contains(&"~ language es, prompts es".to_owned()), "{:?}", story.lines());
     story.on(spanish()).gives_nothing();
     story.key(0, '0');
-    let asked = story.all.iter().find_map(|action| match action {
-        Action::Enqueue { ticket } => Some(ticket.language.clone()),
-        _ => None,
+    let asked = story.all.iter().find_map(|action| {
+        let Action::Enqueue { ticket } = action else { return None };
+        Some(ticket.language.clone())
     });
     assert_eq!(asked, Some(Language::from("es")));
-    let said = story.all.iter().rev().find_map(|action| match action {
-        Action::Play { prompt, .. } => Some((prompt.language.clone(), prompt.text.starts_with("Le paso"))),
-        _ => None,
+    let said = story.all.iter().rev().find_map(|action| {
+        let Action::Play { prompt, .. } = action else { return None };
+        Some((prompt.language.clone(), prompt.text.starts_with("Le paso")))
     });
     assert_eq!(said, Some(("es".to_owned(), true)));
     let brief = story.call.view().brief.expect("there is a brief");
@@ -146,9 +146,9 @@ fn a_language_found_while_the_call_waits_moves_nobody_in_the_queue() {
     let lines = story.lines();
     assert!(lines.contains(&"~ language es, prompts en, queued as en-US".to_owned()), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("queue ") || line.contains("withdraw")), "{lines:?}");
-    let told = story.all.iter().rev().find_map(|action| match action {
-        Action::Publish(Milestone::Brief(brief)) => brief.language.clone(),
-        _ => None,
+    let told = story.all.iter().rev().find_map(|action| {
+        let Action::Publish(Milestone::Brief(brief)) = action else { return None };
+        brief.language.clone()
     });
     assert_eq!(told.as_deref(), Some("es"));
 }
