@@ -10,6 +10,7 @@ use cel::{
     },
     context::VariableResolver,
 };
+use strsim::levenshtein;
 
 use crate::feature::{FEATURES, Features, Kind, Value};
 
@@ -218,30 +219,10 @@ fn limits_in(source: &str) -> Vec<String> {
 pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = wrong.chars().count() / 3 + 1;
     names
-        .map(|name| (distance(wrong, name), name))
+        .map(|name| (levenshtein(wrong, name), name))
         .filter(|(distance, _)| *distance <= far)
         .min()
         .map(|(_, name)| name)
-}
-
-/// Letters to be changed, added or left out.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut diagonal = at;
-        let mut left = at + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (place, wanted) in row.iter_mut().skip(1).zip(&other) {
-            let change = diagonal + usize::from(letter != *wanted);
-            diagonal = *place;
-            left = change.min(*place + 1).min(left + 1);
-            *place = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 fn one_line(text: &str) -> String {

@@ -6,6 +6,7 @@
 use std::{ops::Range, path::Path};
 
 use serde::de::DeserializeOwned;
+use strsim::levenshtein;
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
@@ -249,31 +250,11 @@ fn find(table: &DeTable<'_>, key: &str) -> Option<usize> {
 fn suggestion(what: &str) -> Option<String> {
     let names: Vec<&str> = what.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2).collect();
     let (unknown, known) = names.split_first()?;
-    let nearest = known.iter().min_by_key(|name| distance(unknown, name))?;
-    if distance(unknown, nearest) <= 3 {
+    let nearest = known.iter().min_by_key(|name| levenshtein(unknown, name))?;
+    if levenshtein(unknown, nearest) <= 3 {
         return Some(format!("did you mean `{nearest}`?"));
     }
     Some(format!("known here: {}", known.join(", ")))
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        let mut left = i + 1;
-        for (above, y) in row.iter_mut().skip(1).zip(&b) {
-            let here = (*above + 1).min(left + 1).min(corner + usize::from(x != *y));
-            corner = *above;
-            *above = here;
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
