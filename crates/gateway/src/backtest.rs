@@ -13,8 +13,7 @@ use segue_lab::{Bench, Case, Cases, Comparison, Costs, Run, Score, Summary};
 use serde::Serialize;
 
 use crate::{
-    bench::bar,
-    check,
+    bar, check,
     cli::BacktestArgs,
     config,
     telemetry::{complain, say},
@@ -25,9 +24,7 @@ use crate::{
 /// # Errors
 /// The rules or a file cannot be read, or a report not be written.
 pub(crate) fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
-    let (Some(rules), Ok(other)) =
-        (bench(&args.triggers), args.with.as_deref().map(bench_or_none).transpose())
-    else {
+    let (Ok(rules), Ok(other)) = (bench(&args.triggers), args.with.as_deref().map(bench).transpose()) else {
         return Ok(ExitCode::FAILURE);
     };
     let files = files(&args.calls)?;
@@ -47,18 +44,10 @@ pub(crate) fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     report.finish(args)
 }
 
-fn bench(path: &Path) -> Option<Bench> {
-    match config::load_rules(path) {
-        Ok(rules) => Some(Bench::new(Arc::new(rules))),
-        Err(problems) => {
-            check::report(&problems);
-            None
-        }
-    }
-}
-
-fn bench_or_none(path: &Path) -> Result<Bench, ()> {
-    bench(path).ok_or(())
+/// The rules of a file; what is wrong with them is told.
+fn bench(path: &Path) -> Result<Bench, ()> {
+    let rules = config::load_rules(path).map_err(|problems| check::report(&problems))?;
+    Ok(Bench::new(Arc::new(rules)))
 }
 
 /// The files, those of folders in the order of their names.

@@ -1,6 +1,5 @@
 //! `segue bench`: measures this machine. Without another word it measures what a call's sound costs.
 
-pub(crate) mod bar;
 mod live;
 mod media;
 mod process;

@@ -3,6 +3,7 @@
 //! Read `run` of a subcommand as its story; `gateway` wires the parts, `call` drives one call.
 
 mod backtest;
+mod bar;
 mod bench;
 mod call;
 mod check;

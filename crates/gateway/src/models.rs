@@ -1,7 +1,6 @@
 //! `segue models`: what there is, what is here, and getting one.
 
 use std::{
-    io::IsTerminal,
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -10,12 +9,13 @@ use std::{
 use anyhow::{Context, bail};
 use segue_speech::{
     ModelCatalogue, WhisperEngine,
-    models::{Listed, Presence, Progress},
+    models::{Listed, Presence},
 };
 
 use crate::{
+    bar,
     cli::{ModelsArgs, ModelsCommand},
-    telemetry::{complain, say, say_again},
+    telemetry::{complain, say},
 };
 
 /// Runs the subcommand.
@@ -64,41 +64,24 @@ fn list(catalogue: &ModelCatalogue) -> anyhow::Result<ExitCode> {
 }
 
 fn fetch(catalogue: &ModelCatalogue, name: &str, mirror: Option<&str>) -> anyhow::Result<ExitCode> {
-    let watched = std::io::stdout().is_terminal();
+    let watched = bar::is_watched();
     let mut told = 0;
     let fetched = catalogue.fetch(name, mirror, &mut |progress| {
         let percent = progress.bytes * 100 / progress.total.max(1);
         if watched && percent > told {
             told = percent;
-            draw(name, progress);
+            let of = format!("{name}, {}", megabytes(progress.total));
+            bar::draw(&of, usize::try_from(percent).unwrap_or(100), 100, " %");
         } else if percent >= told + 5 {
             told = percent;
             say(&format!("{name}: {percent} % of {}", megabytes(progress.total)));
         }
     });
-    if watched && told > 0 {
-        say("");
-    }
+    bar::take_away();
     let verified = fetched?;
     say(&format!("{name} is here and sound: {}", verified.path().display()));
     Ok(ExitCode::SUCCESS)
 }
-
-/// A bar that is drawn over itself, for somebody who watches.
-fn draw(name: &str, progress: Progress) {
-    let done = usize::try_from(progress.bytes * BAR / progress.total.max(1)).unwrap_or(0);
-    let rest = usize::try_from(BAR).unwrap_or(0).saturating_sub(done);
-    say_again(&format!(
-        "{name} [{}{}] {} of {}",
-        "=".repeat(done),
-        " ".repeat(rest),
-        megabytes(progress.bytes),
-        megabytes(progress.total)
-    ));
-}
-
-/// Letters of a bar.
-const BAR: u64 = 30;
 
 fn add(folder: &Path, file: &Path, name: &str) -> anyhow::Result<ExitCode> {
     // What is no model at all, or has a name that is taken, is told in plain words before anything is loaded.

@@ -23,12 +23,6 @@ pub(crate) fn say(line: &str) {
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));
 }
 
-/// Prints a line over the one before.
-pub(crate) fn say_again(line: &str) {
-    let mut out = io::stdout().lock();
-    drop(write!(out, "\r{line}").and_then(|()| out.flush()));
-}
-
 /// Prints a line about something that went wrong.
 pub(crate) fn complain(line: &str) {
     drop(writeln!(io::stderr().lock(), "{line}"));

@@ -1,6 +1,6 @@
 //! One past call held against the rules, as it would have been live.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use segue_trigger::{Advice, Decision, RuleSet, Signal, Speaker, Stage, Triggers, Utterance, UtteranceId};
 use serde::Serialize;
@@ -107,9 +107,8 @@ impl Run {
         };
         match advice {
             Advice::Escalate => {
-                let rows: BTreeMap<String, ()> =
-                    contributing.into_iter().map(|reason| (reason.rule, ())).collect();
-                self.contributing = rows.into_keys().collect();
+                let rows: BTreeSet<String> = contributing.into_iter().map(|reason| reason.rule).collect();
+                self.contributing = rows.into_iter().collect();
                 self.handoff = Some(fire);
             }
             Advice::Offer => self.offers.push(fire),

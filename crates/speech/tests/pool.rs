@@ -16,7 +16,7 @@ use std::{
 };
 
 use segue_speech::{
-    GapCause, Heard, Ladder, Speech, SpeechError, StreamOptions,
+    GapCause, Heard, Ladder, Speech, SpeechConfig, SpeechError, StreamOptions,
     pool::{Frame, Rung},
 };
 use segue_trigger::{Speaker, Stage};
@@ -28,6 +28,11 @@ const SENTENCE: &str = "I have been waiting for my order since Monday and nobody
 
 fn pool(engine: Counting) -> Speech {
     Speech::start(config(), Some(Arc::new(engine))).unwrap()
+}
+
+/// With one worker.
+fn alone(engine: Counting) -> Speech {
+    Speech::start(SpeechConfig { workers: 1, ..config() }, Some(Arc::new(engine))).unwrap()
 }
 
 #[test]
@@ -314,9 +319,7 @@ fn an_utterance_that_panics_every_decoder_costs_one_gap() {
 fn a_worker_that_hangs_is_replaced_and_no_word_is_lost() {
     let engine = Counting::default();
     let Counting { shut, hangs, refusals, .. } = engine.clone();
-    let mut config = config();
-    config.workers = 1;
-    let speech = Speech::start(config, Some(Arc::new(engine))).unwrap();
+    let speech = alone(engine);
     shut.store(true, Ordering::Relaxed);
     hangs.store(1, Ordering::Relaxed);
     // The first to take its place comes to nothing and ends.
@@ -336,9 +339,7 @@ fn a_worker_that_hangs_is_replaced_and_no_word_is_lost() {
 fn an_utterance_that_hangs_two_workers_is_given_up_and_a_pool_with_one_that_hangs_can_stop() {
     let engine = Counting::default();
     let Counting { shut, hangs, decodes, .. } = engine.clone();
-    let mut config = config();
-    config.workers = 1;
-    let mut speech = Speech::start(config, Some(Arc::new(engine))).unwrap();
+    let mut speech = alone(engine);
     shut.store(true, Ordering::Relaxed);
     hangs.store(2, Ordering::Relaxed);
     let mut line = Line::open(&speech, Speaker::Caller, false);

@@ -12,7 +12,7 @@ use cel::{
 };
 use strsim::levenshtein;
 
-use crate::feature::{FEATURES, Features, Kind, Value};
+use crate::feature::{self, FEATURES, Features, Kind, Value};
 
 /// What expressions may name beside features.
 pub(crate) struct Names {
@@ -74,7 +74,7 @@ impl Condition {
             program.references().variables().into_iter().map(str::to_owned).collect();
         variables.sort_unstable();
         for name in variables {
-            if FEATURES.iter().any(|info| info.name == name) {
+            if feature::place(&name).is_some() {
                 features.push(name);
             } else if name != LIMITS && !names.words.contains(&name) {
                 let instead = names.nearest(&name).map(|near| format!("; did you mean `{near}`?"));
@@ -171,7 +171,7 @@ impl VariableResolver for Resolver<'_> {
                     words.iter().map(|word| cel::Value::from(word.as_str())).collect::<Vec<_>>(),
                 ),
             }
-        } else if self.names.words.iter().any(|word| word == variable) && !is_feature(variable) {
+        } else if self.names.words.iter().any(|word| word == variable) && feature::place(variable).is_none() {
             cel::Value::from(variable)
         } else {
             return None;
@@ -196,10 +196,6 @@ impl Features {
         }
         features
     }
-}
-
-fn is_feature(name: &str) -> bool {
-    FEATURES.iter().any(|info| info.name == name)
 }
 
 /// The names behind `limits.`, each once.

@@ -63,6 +63,7 @@ pub(crate) fn language(core: &mut Core, language: Language, by: IdentifiedBy) ->
     }
     core.prompts = core.policy.prompts(&language);
     core.speech.language = language.clone();
+    core.triggers.speak(&language.0);
     let queued_as = core.speech.asked_for.clone().filter(|_| core.phase == Some(Phase::HandingOff));
     let prompts = core.prompts.language().clone();
     core.publish(Milestone::Conversation(ConversationNews::Language { language, by, prompts, queued_as }));

@@ -17,12 +17,12 @@ use self::{
     part::{Part, Source, Way, measured},
 };
 use super::{
-    bar,
     live::{Crowd, Manner, Trial},
     process::child,
     search::Range,
 };
 use crate::{
+    bar,
     cli::{ShapeName, TranscribeArgs},
     clock::Clock,
     telemetry::say,
@@ -220,7 +220,7 @@ impl Plan {
     }
 
     fn end(self) {
-        bar::draw("", 1, 1, "");
+        bar::take_away();
     }
 }
 

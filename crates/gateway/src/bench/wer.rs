@@ -21,11 +21,9 @@ use segue_speech::{
 use segue_trigger::{Speaker, Stage};
 use serde::Serialize;
 
-use super::{
-    bar,
-    recordings::{Recording, Sound, find, read},
-};
+use super::recordings::{Recording, Sound, find, read};
 use crate::{
+    bar,
     cli::WerArgs,
     clock::Clock,
     telemetry::{complain, say},

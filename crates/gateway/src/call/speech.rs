@@ -102,10 +102,10 @@ impl Numbers {
 
     /// Makes an utterance of words that the bot heard for itself: they ended now.
     fn told(&self, words: ToldWords) -> Option<Utterance> {
-        let (party, speaker) = match words.speaker {
-            Speaker::Caller => (Party::Caller, Speaker::Caller),
-            Speaker::Bot => (Party::Bot, Speaker::Bot),
-            Speaker::Agent => (Party::Agent, Speaker::Agent),
+        let party = match words.speaker {
+            Speaker::Caller => Party::Caller,
+            Speaker::Bot => Party::Bot,
+            Speaker::Agent => Party::Agent,
         };
         let mut utterances = self.utterances();
         if utterances.growing.len() >= TOLD_MAX {
@@ -118,7 +118,7 @@ impl Numbers {
         let end = self.clock.now();
         let hypothesis = Hypothesis {
             segment,
-            speaker,
+            speaker: words.speaker,
             stable: words.text.len(),
             text: words.text,
             start: end.saturating_sub(words.lasted),

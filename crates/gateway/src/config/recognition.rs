@@ -118,5 +118,5 @@ impl Recognition {
 
 /// `pt` of `pt-BR`.
 pub(crate) fn code(language: &Language) -> String {
-    language.0.split(['-', '_']).next().unwrap_or_default().to_lowercase()
+    segue_speech::language::main_part(&language.0)
 }

@@ -123,8 +123,9 @@ fn of_words(spoken: Spoken, words: usize) -> Option<Evidence> {
 }
 
 /// `pt` of `pt-BR`.
-fn main_part(tag: &str) -> String {
-    tag.split(['-', '_']).next().unwrap_or_default().to_lowercase()
+#[must_use]
+pub fn main_part(tag: &str) -> String {
+    tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// A guess counts from here on.

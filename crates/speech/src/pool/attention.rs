@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use crate::language::main_part;
+
 /// The handle of a voice, from [`Stream::attention`](super::Stream::attention). Cheap to clone; outliving the
 /// voice it changes nothing.
 #[derive(Clone, Debug, Default)]
@@ -71,13 +73,13 @@ impl Attention {
 
 /// The first part of a tag in lower case; 0 for what is no code of two to eight letters (RFC 5646 §2.1).
 fn packed(tag: &str) -> u64 {
-    let code = tag.split(['-', '_']).next().unwrap_or_default();
+    let code = main_part(tag);
     if !(2..=8).contains(&code.len()) || !code.bytes().all(|letter| letter.is_ascii_alphabetic()) {
         return 0;
     }
     let mut bytes = [0; 8];
     for (place, letter) in bytes.iter_mut().zip(code.bytes()) {
-        *place = letter.to_ascii_lowercase();
+        *place = letter;
     }
     u64::from_le_bytes(bytes)
 }

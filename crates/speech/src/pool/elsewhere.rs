@@ -3,11 +3,11 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc::SyncSender},
+    sync::mpsc::SyncSender,
 };
 
 use super::{
-    DecodeError, Decoder, Stop,
+    DecodeError, Decoder,
     front::Control,
     queue::Job,
     stats::By,
@@ -35,13 +35,7 @@ pub(super) fn run(bench: &Bench, front: &SyncSender<Control>) {
 fn ask(bench: &Bench, decoder: &mut dyn Decoder, job: Job) -> Option<Outcome> {
     let began = (bench.clock)();
     bench.waited(&job, began);
-    let stop = Stop {
-        pool: Arc::clone(&bench.stopping),
-        job: Arc::clone(&job.cancelled),
-        deadline: began + bench.gap_after,
-        clock: Arc::clone(&bench.clock),
-        beats: Arc::default(),
-    };
+    let stop = bench.stop(&job.cancelled, began + bench.gap_after);
     let asked =
         catch_unwind(AssertUnwindSafe(|| decoder.decode(&job.samples, job.language.as_deref(), &stop)));
     let result = asked.unwrap_or_else(|_| Err(DecodeError::Failed("asking elsewhere panicked".to_owned())));

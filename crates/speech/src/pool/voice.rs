@@ -48,13 +48,7 @@ impl Voices {
         stopping: &Arc<AtomicBool>,
     ) -> Result<(), SpeechError> {
         let counted = Counted(Arc::clone(counters));
-        let stop = Stop {
-            pool: Arc::clone(stopping),
-            job: Arc::default(),
-            deadline: Duration::MAX,
-            clock: Arc::clone(&config.clock),
-            beats: Arc::default(),
-        };
+        let stop = Stop { pool: Arc::clone(stopping), ..Stop::at(Duration::MAX, Arc::clone(&config.clock)) };
         let wish = Wish {
             language: options.language.map(Arc::from),
             partials: options.partials,

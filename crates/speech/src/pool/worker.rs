@@ -59,6 +59,15 @@ impl Bench {
         waited
     }
 
+    /// When a decode must end: with the pool, when nobody wants it any more, at the deadline.
+    pub(super) fn stop(&self, cancelled: &Arc<AtomicBool>, deadline: Duration) -> Stop {
+        Stop {
+            pool: Arc::clone(&self.stopping),
+            job: Arc::clone(cancelled),
+            ..Stop::at(deadline, Arc::clone(&self.clock))
+        }
+    }
+
     fn count(&self, job: &Job, took: Duration) {
         self.counters.decoding.add(took);
         match job.purpose {
@@ -146,13 +155,7 @@ fn warm(
         return Ok(decoder);
     }
     let began = (bench.clock)();
-    let stop = Stop {
-        pool: Arc::clone(&bench.stopping),
-        job: Arc::default(),
-        deadline: began + WARM_UP_MAX,
-        clock: Arc::clone(&bench.clock),
-        beats: Arc::default(),
-    };
+    let stop = bench.stop(&Arc::default(), began + WARM_UP_MAX);
     match decoder.decode(&murmur(), None, &stop) {
         Ok(_) => {}
         Err(DecodeError::Stopped) => return Err(SpeechError::Stopped),
@@ -175,13 +178,8 @@ fn work(hands: &Hands, tools: &mut Tools, job: &Job) -> Outcome {
         return outcome(Err(DecodeError::Stopped), true);
     }
     let length = crate::speak::length_of(&job.samples) / 2;
-    let stop = Stop {
-        pool: Arc::clone(&bench.stopping),
-        job: Arc::clone(&job.cancelled),
-        deadline: began + bench.budget.of(length) * 3,
-        clock: Arc::clone(&bench.clock),
-        beats: hands.station.beats(),
-    };
+    let stop = bench.stop(&job.cancelled, began + bench.budget.of(length) * 3);
+    let stop = Stop { beats: hands.station.beats(), ..stop };
     let mut result = Err(DecodeError::Stopped);
     for _ in 0..ATTEMPTS {
         let tried = catch_unwind(AssertUnwindSafe(|| {

@@ -9,8 +9,8 @@ use std::fmt;
 
 use crate::utterance::UtteranceId;
 
-pub(crate) use catalogue::Feature;
 pub use catalogue::{FEATURES, FeatureInfo, Kind};
+pub(crate) use catalogue::{Feature, place};
 
 /// The value of a feature.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +89,7 @@ impl Features {
 
     /// By the name that rules use.
     pub(crate) fn named(&self, name: &str) -> Option<(&Value, &Evidence)> {
-        self.at(catalogue::place(name)?).map(|(value, evidence)| (value, evidence))
+        self.at(place(name)?).map(|(value, evidence)| (value, evidence))
     }
 
     fn at(&self, place: usize) -> Option<&(Value, Evidence)> {

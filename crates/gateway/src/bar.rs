@@ -1,6 +1,16 @@
-//! How far a measurement has come.
+//! How far something long has come, for somebody who watches.
 
 use std::io::{IsTerminal, Write};
+
+/// Whether a bar would be seen.
+pub(crate) fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Takes the bar away before all is done.
+pub(crate) fn take_away() {
+    draw("", 1, 1, "");
+}
 
 /// Draws a bar over itself, on a terminal alone; takes it away when all is done.
 pub(crate) fn draw(what: &str, done: usize, all: usize, unit: &str) {
